@@ -1,0 +1,5 @@
+"""`python -m aecodec` is `aec`."""
+
+from aecodec.cli import main
+
+main()

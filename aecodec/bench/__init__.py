@@ -1,0 +1,1 @@
+"""Measuring codecs: metrics, rate-distortion curves, BD-rate."""

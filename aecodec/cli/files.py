@@ -1,0 +1,117 @@
+"""What the commands read and write: standard streams, default names, output that is whole or not there."""
+
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aecodec.errors import AecError, InputMissing, OutputExists, OutputUnwritable
+
+STREAM = "-"  # standard input as IN, standard output as OUT
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Put the name of a file before the message of an AecError: the modules below do not know it."""
+    try:
+        yield
+    except AecError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def shown(name: str, stream: str = "standard input") -> str:
+    """Give the name that messages use for a file or for "-"."""
+    return stream if name == STREAM else name
+
+
+def read(name: str) -> bytes:
+    """Read a whole file, or standard input for "-".
+
+    Raises:
+        InputMissing: there is no such file, it is a folder, or it may not be read.
+
+    """
+    if name == STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as fault:
+        raise InputMissing(f"{name}: {_reason(fault)}: name a file that can be read") from fault
+
+
+def check_output(source: str, target: str, force: bool) -> None:
+    """Refuse an output that could not be written or must not be, before any work is done for it.
+
+    Raises:
+        OutputExists: the file is there and `force` is false, or it is the input itself.
+        OutputUnwritable: it is a folder, or its folder is missing or not writable.
+
+    """
+    if target == STREAM:
+        return
+    path = Path(os.path.realpath(target))
+    if source != STREAM and path.exists() and Path(source).exists() and path.samefile(source):
+        raise OutputExists(f"{target}: this is the input itself: name another output with -o")
+    if path.is_dir():
+        raise OutputUnwritable(f"{target}: this is a folder: name a file in it")
+    if path.is_file() and not force:
+        raise OutputExists(f"{target}: the file exists: name another with -o, or overwrite it with --force")
+    if not path.parent.is_dir():
+        raise OutputUnwritable(f"{target}: there is no folder {path.parent}: create it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputUnwritable(f"{target}: the folder {path.parent} may not be written to: choose another")
+
+
+def write(target: str, data: bytes | memoryview) -> None:
+    """Write the output whole or not at all: a run that fails or is stopped leaves nothing behind.
+
+    Raises:
+        OutputUnwritable: it cannot be written, for the disk is full or another reason.
+        BrokenPipeError: nobody reads standard output any more.
+
+    """
+    try:
+        if target == STREAM:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            _write_file(Path(os.path.realpath(target)), data)  # a link stays, what it points to is replaced
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        name = shown(target, "standard output")
+        hint = "free some space" if fault.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another output"
+        raise OutputUnwritable(f"{name}: {_reason(fault)}: {hint}") from fault
+
+
+def _write_file(path: Path, data: bytes | memoryview) -> None:
+    if path.exists() and not path.is_file():  # a device or a pipe: must not be replaced by a file
+        path.write_bytes(data)
+        return
+    part = path.with_name(f".aec-{secrets.token_hex(8)}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a crash of the machine may leave an empty file under the new name
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        part.replace(path)
+    except BaseException:  # KeyboardInterrupt and Terminated too
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _reason(fault: OSError) -> str:
+    return (fault.strerror or str(fault) or type(fault).__name__).lower()
+
+
+def silence_stdout() -> None:
+    """Let what is still buffered for a closed pipe go nowhere, or Python complains of it at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,43 @@
+"""`aec info`."""
+
+import json
+from typing import Any
+
+import click
+
+from aecodec.cli import files
+
+
+@click.command(epilog="Example: aec info --json holiday.aec")
+@click.argument("sources", metavar="FILE...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each file.")
+def info(sources: tuple[str, ...], as_json: bool) -> None:
+    """Tell what .aec files say of themselves: picture, model, bytes of each section (- for stdin)."""
+    import aecodec
+
+    for source in sources:
+        data = files.read(source)
+        with files.about(source):
+            facts = aecodec.info(data)
+        name = files.shown(source)
+        click.echo(json.dumps({"file": name} | facts) if as_json else _describe(name, facts))
+
+
+def _describe(name: str, facts: dict[str, Any]) -> str:
+    """Write the facts as a few aligned lines for a person."""
+    latents = facts["latents"]
+    model = facts["model"] or "not installed here"
+    colours = "grey" if facts["channels"] == 1 else "RGB"
+    rows = {
+        "picture": f"{facts['width']} x {facts['height']} {colours}{' with alpha' if facts['alpha'] else ''}",
+        "bytes": f"{facts['bytes']} ({facts['bpp']:.3f} bits per pixel)",
+        "model": f"{model} (entropy id {facts['entropy_id']}, synthesis id {facts['synthesis_id']})",
+        "level": f"{facts['level']} of 0 to 255",
+        "latents": f"{latents['channels']} channels of {latents['height']} rows x {latents['width']} columns",
+        "tiles": f"{facts['tiles']} of up to {facts['tile_size']} x {facts['tile_size']} pixels",
+        "format": f"version {facts['format_version']}",
+    }
+    lines = [name, *(f"  {label:<8} {text}" for label, text in rows.items())]
+    lines += [f"  {'section':<16} {'offset':>10} {'bytes':>10}"]
+    lines += [f"  {part['name']:<16} {part['offset']:>10} {part['bytes']:>10}" for part in facts["sections"]]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The networks: float transforms, and the integer entropy model."""

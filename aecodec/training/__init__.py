@@ -1,0 +1,1 @@
+"""Training: data, objective, trainer, recipes, export. Nothing here is needed to use the codec."""

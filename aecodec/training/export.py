@@ -1,0 +1,195 @@
+"""A trained model -> a weights file: integers with their proof, tables fitted to counted symbols, ids.
+
+The file also carries float16 masters (`encoder.masters.*`, not hashed), so that training can go on from it.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from aecodec.coding.latents import encode
+from aecodec.coding.tables import Tables, from_masses, gaussian_masses
+from aecodec.errors import BadWeights
+from aecodec.models import SUFFIX, WEIGHTS_FORMAT, open_weights
+from aecodec.networks.architecture import Architecture
+from aecodec.networks.blocks import LEVELS
+from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT
+from aecodec.networks.integer import load_layers
+from aecodec.networks.model import Entropy, Model, model_ids
+from aecodec.training.objective import TrainedModel, compand
+from aecodec.training.quantise import Ranges, quantise
+
+CALIBRATION_LEVELS = (0, 32, 64, 96, 128, 160, 192, 224, 255)
+PRIOR_COUNT = 200.0  # symbols' worth of the parametric shape in each fitted table
+MAX_RADIUS = 1023
+
+
+def export(
+    model: TrainedModel,
+    pictures: Iterable[Tensor],
+    folder: Path,
+    name: str,
+    version: int,
+    card: dict[str, Any],
+) -> Path:
+    """Write `folder/NAME-ENTROPYID.safetensors` and load it back as proof; returns its path.
+
+    `pictures`: calibration patches [1, 3, H, W], 0..1, sides multiples of 64, from the training data.
+    """
+    model = model.float().cpu().eval()
+    entropy = _entropy_tensors(model, list(pictures))
+    synthesis = _synthesis_tensors(model)
+    a = model.architecture
+    entropy_id, synthesis_id = model_ids(a.record(), entropy, synthesis)
+    tensors = {f"entropy.{k}": t for k, t in entropy.items()}
+    tensors |= {f"synthesis.{k}": t for k, t in synthesis.items()}
+    tensors |= {f"analysis.{k}": t.half() for k, t in model.analysis.state_dict().items()}
+    tensors |= {f"hyper_analysis.{k}": t.half() for k, t in _full_tables(model.hyper_analysis).items()}
+    tensors |= {f"encoder.masters.{k}": t.half() for k, t in model.masters.state_dict().items()}
+    tensors["encoder.quality_levels"] = torch.linspace(0, LEVELS - 1, 21)
+    metadata = {
+        "format": WEIGHTS_FORMAT,
+        "name": name,
+        "version": str(version),
+        "architecture": json.dumps(a.record(), sort_keys=True, separators=(",", ":")),
+        "entropy_id": entropy_id.hex(),
+        "synthesis_id": synthesis_id.hex(),
+        "card": json.dumps(card),
+    }
+    path = folder / f"{name}-{entropy_id.hex()}{SUFFIX}"
+    part = path.with_suffix(".part")
+    save_file({k: t.contiguous() for k, t in tensors.items()}, part, metadata)
+    part.chmod(0o644)  # safetensors leaves it readable to its owner alone
+    part.replace(path)
+    Model(open_weights(path), torch.device("cpu"))
+    return path
+
+
+def import_weights(path: Path, model: TrainedModel) -> None:
+    """Load a weights file into a model that is to be trained further. Raises BadWeights."""
+    loaded = Model(open_weights(path), torch.device("cpu"))
+    if loaded.architecture != model.architecture:
+        raise BadWeights(
+            f"{path} is of another architecture than the recipe: use the recipe it was trained with"
+        )
+    model.analysis.load_state_dict(loaded.analysis.state_dict())
+    _take_tables(model.hyper_analysis, loaded.hyper_analysis.state_dict())
+    _take_tables(model.synthesis, loaded.synthesis.state_dict())
+    masters = loaded._read("encoder.masters.")
+    model.masters.load_state_dict({k: t.float() for k, t in masters.items()})
+    model.log_gain.set_table(loaded.gain.log())
+
+
+def _full_tables(module: torch.nn.Module) -> dict[str, Tensor]:
+    """State dict in which every level table has all its 256 rows."""
+    state = dict(module.state_dict())
+    for name, part in module.named_modules():
+        if hasattr(part, "table"):
+            state[f"{name}.values"] = part.table().detach()
+    return state
+
+
+def _take_tables(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
+    """Inverse of `_full_tables`."""
+    own = module.state_dict()
+    module.load_state_dict(
+        {k: _knots(t, len(own[k])) if k.endswith(".values") else t for k, t in state.items()}
+    )
+
+
+def _knots(table: Tensor, rows: int) -> Tensor:
+    return table[:: (LEVELS - 1) // (rows - 1)]
+
+
+def _synthesis_tensors(model: TrainedModel) -> dict[str, Tensor]:
+    tensors = {k: t.half() for k, t in _full_tables(model.synthesis).items()}
+    tensors["gain"] = model.log_gain.table().exp().detach().half()
+    return tensors
+
+
+def _entropy_tensors(model: TrainedModel, pictures: list[Tensor]) -> dict[str, Tensor]:
+    a = model.architecture
+    ranges = Ranges(model.masters)
+    with torch.no_grad():
+        for number, x in enumerate(pictures):
+            model(x, torch.tensor([float(CALIBRATION_LEVELS[number % len(CALIBRATION_LEVELS)])]), "round")
+    ranges.close()
+    tensors = quantise(model.masters, ranges.largest)
+    if len(a.passes) > 1:
+        magnitudes = torch.arange(COMPAND_SIZE) / 16
+        tensors["compand"] = compand(magnitudes).round().clamp(max=SIGNED_LIMIT).to(torch.int16)
+    tensors["z_index"] = _z_index(model)
+    parametric = [gaussian_masses(_scale(a, k), _radius(a, k)) for k in range(1, a.scales)]
+    tables = _fit_tables(model, tensors, pictures, parametric)
+    tensors["tables.radius"] = torch.from_numpy(tables.radius)
+    tensors["tables.frequencies"] = torch.from_numpy(tables.frequencies)
+    return tensors
+
+
+def _scale(a: Architecture, index: int) -> float:
+    return float(a.scale_first * a.scale_ratio ** (index - 1))
+
+
+def _radius(a: Architecture, index: int) -> int:
+    return min(MAX_RADIUS, max(3, math.ceil(7 * _scale(a, index))))
+
+
+@torch.no_grad()
+def _z_index(model: TrainedModel) -> Tensor:
+    """The scale index nearest to the trained scale of each hyper-latent channel at each level."""
+    a = model.architecture
+    index = (model.masters.z_log_scale.table() - math.log(a.scale_first)) / math.log(a.scale_ratio) + 1
+    return index.round().clamp(0, a.scales - 1).to(torch.uint8)
+
+
+@torch.no_grad()
+def _fit_tables(
+    model: TrainedModel, tensors: dict[str, Tensor], pictures: list[Tensor], parametric: list[np.ndarray]
+) -> Tables:
+    """Tables from the symbols that the integer model meets on the calibration pictures.
+
+    Real tails are not Gaussian. Counts are made symmetric and smoothed by the parametric shape.
+    """
+    a = model.architecture
+    entropy = Entropy(
+        a,
+        load_layers(a, tensors),
+        from_masses(parametric),
+        tensors["z_index"].numpy(),
+        tensors.get("compand", torch.zeros(0)),
+        torch.device("cpu"),
+    )
+    counts = [np.zeros_like(mass) for mass in parametric]
+    for x in pictures:
+        y = model.analysis(x)
+        for level in CALIBRATION_LEVELS:
+            at = torch.tensor([float(level)])
+            gained = y * model.gain(at)
+            for indexes, symbols in encode(
+                entropy, gained[0], model.hyper_analysis(gained, at)[0], level
+            ).groups:
+                _count(counts, indexes, symbols)
+    return from_masses([_smoothed(c, mass) for c, mass in zip(counts, parametric, strict=True)])
+
+
+def _count(counts: list[np.ndarray], indexes: np.ndarray, symbols: np.ndarray) -> None:
+    for index in np.unique(indexes[indexes > 0]):
+        count = counts[index - 1]
+        radius = len(count) // 2 - 1
+        chosen = symbols[indexes == index]
+        entries = np.where(np.abs(chosen) > radius, 2 * radius + 1, chosen + radius)
+        count += np.bincount(entries, minlength=len(count))
+
+
+def _smoothed(count: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    symmetric = count.copy()
+    symmetric[:-1] = (count[:-1] + count[-2::-1]) / 2
+    smoothed: np.ndarray = symmetric + PRIOR_COUNT * np.maximum(mass, 1e-7)
+    return smoothed

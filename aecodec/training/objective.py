@@ -1,0 +1,159 @@
+"""The trained model and its objective: bits per pixel plus lambda times squared error."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aecodec.networks.architecture import Architecture
+from aecodec.networks.blocks import LEVELS, LevelTable
+from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT, parity_mask
+from aecodec.networks.transform import Analysis, HyperAnalysis, Synthesis
+from aecodec.training.masters import Masters
+
+
+@dataclass(frozen=True)
+class LambdaRange:
+    """lambda of level 0 and of level 255; geometric in between."""
+
+    lowest: float
+    highest: float
+
+    def at(self, level: Tensor) -> Tensor:
+        """Levels [B] -> lambdas [B]."""
+        return self.lowest * (self.highest / self.lowest) ** (level / (LEVELS - 1))
+
+    def weight(self, level: Tensor) -> Tensor:
+        """Weight of a picture in the objective: lambda^-1/2, 1 in the middle of the range.
+
+        Rate grows about as lambda^1/2, so with this weight one per cent of rate counts the same at every level.
+        """
+        return (math.sqrt(self.lowest * self.highest) / self.at(level)).sqrt()
+
+
+@dataclass
+class Outcome:
+    """What one pass over a batch gives, each [B]: bits per pixel of y and z, and MSE on 0..1."""
+
+    y_bpp: Tensor
+    z_bpp: Tensor
+    mse: Tensor
+
+    @property
+    def bpp(self) -> Tensor:
+        """Bits per pixel, y and z together: [B]."""
+        return self.y_bpp + self.z_bpp
+
+    def loss(self, level: Tensor, lambdas: LambdaRange) -> Tensor:
+        """Weighted mean of bpp + lambda 255^2 MSE over the batch."""
+        each = self.bpp + lambdas.at(level) * 255**2 * self.mse
+        return (each * lambdas.weight(level)).mean()
+
+
+class TrainedModel(nn.Module):
+    """All networks of one codec, in floats.
+
+    x -> analysis -> y * gain -> hyper-analysis -> z -> masters -> mu, index -> rate
+                  -> round(y - mu) + mu -> / gain -> synthesis -> x_hat -> distortion
+    """
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        self.architecture = a
+        self.analysis = Analysis(a)
+        self.synthesis = Synthesis(a)
+        self.hyper_analysis = HyperAnalysis(a)
+        self.masters = Masters(a)
+        self.log_gain = LevelTable(a.latent_channels)
+
+    def gain(self, level: Tensor) -> Tensor:
+        """Levels [B] -> gains [B, M, 1, 1]: y is multiplied by them before rounding, divided after."""
+        return torch.exp(self.log_gain(level))[:, :, None, None]
+
+    def forward(self, x: Tensor, level: Tensor, mode: str = "noise", linear: bool = False) -> Outcome:
+        """x [B, 3, H, W] 0..1, sides multiples of 64; levels [B] 0..255 as floats.
+
+        `mode` "noise": uniform noise in the rate, straight-through rounding in the distortion
+        (Balle et al. 2018; Minnen and Singh 2020). "round": both on rounded values.
+        `linear`: analysis without its blocks and no distortion, to fit the entropy model alone.
+        """
+        gain = self.gain(level)
+        y = (self.analysis(x, linear) * gain).float()
+        if linear:
+            y = y.detach()
+        z = self.hyper_analysis(y, level).float()
+        pixels = x.shape[2] * x.shape[3]
+        z_scale = torch.exp(self.masters.z_log_scale(level))[:, :, None, None]
+        z_bits = gaussian_bits(perturb(z, mode), z_scale)
+        y_bits, y_hat = self._passes(straight_through(z), y, level, mode)
+        mse = torch.zeros_like(level)
+        if not linear:
+            x_hat = self.synthesis(y_hat / gain, level).float()
+            mse = (x - x_hat).square().mean((1, 2, 3))
+        return Outcome(y_bits / pixels, z_bits.sum((1, 2, 3)) / pixels, mse)
+
+    def _passes(self, z: Tensor, y: Tensor, level: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+        """Bits of y [B] and y_hat [B, M, h, w]."""
+        a, entropy = self.architecture, self.masters.model()
+        height, width = y.shape[2:]
+        features = entropy.features(z, level, height, width)
+        y_hat, bits = torch.zeros_like(y), torch.zeros_like(level)
+        for number, part in enumerate(a.passes):
+            mu, index = entropy.parameters(number, features, compand(y_hat), level)
+            channels = slice(part.first, part.last)
+            mask = parity_mask(part, height, width).to(y.device)
+            residual = y[:, channels] - mu
+            if mode == "round":  # index 0 is not coded
+                residual = residual * (index >= 0.5)
+            rate = gaussian_bits(perturb(residual, mode), scale_of(a, index))
+            bits = bits + (rate * mask).sum((1, 2, 3))
+            decoded = torch.zeros_like(y)
+            decoded[:, channels] = (straight_through(residual) + mu) * mask
+            y_hat = y_hat + decoded
+        return bits, y_hat
+
+
+def scale_of(a: Architecture, index: Tensor) -> Tensor:
+    """Standard deviation of a real-valued scale index.
+
+    Indexes below zero are allowed here: under uniform noise even a sure zero costs about 1.1 sigma bits,
+    which nothing pays in the file, where all of them become index 0.
+    """
+    index = bounded(index, -24.0, a.scales - 1.0)
+    return a.scale_first * torch.exp((index - 1) * math.log(a.scale_ratio))
+
+
+def bounded(x: Tensor, low: float, high: float) -> Tensor:
+    """Clamp whose gradient still leads back into the range from outside."""
+    clamped = x.clamp(low, high)
+    return clamped + 0.05 * (x - clamped - (x - clamped).detach())
+
+
+def straight_through(x: Tensor) -> Tensor:
+    """Rounding with the gradient of the identity."""
+    return x + (x.round() - x).detach()
+
+
+def perturb(x: Tensor, mode: str) -> Tensor:
+    """Uniform noise of one unit, or rounding."""
+    return straight_through(x) if mode == "round" else x + torch.rand_like(x) - 0.5
+
+
+def compand(y_hat: Tensor) -> Tensor:
+    """Latents on the range of the integer networks' activations; see `networks.entropy`."""
+    return torch.asinh(y_hat) * (SIGNED_LIMIT / math.asinh(COMPAND_SIZE / 16))
+
+
+def gaussian_bits(x: Tensor, scale: Tensor) -> Tensor:
+    """Bits of x under a zero-mean Gaussian integrated over unit bins, elementwise.
+
+    Beyond the reach of float32's erfc the tail continues linearly, so that outliers keep a gradient.
+    """
+    magnitude = x.abs()
+    factor = math.sqrt(0.5) / scale
+    likelihood = 0.5 * (torch.erfc((magnitude - 0.5) * factor) - torch.erfc((magnitude + 0.5) * factor))
+    bits = -torch.log2(likelihood.clamp(min=1e-8))
+    tail = F.relu((magnitude - 0.5) * factor - 4.0)  # erfc(4) = 1.5e-8
+    return bits + 4.0 * tail

@@ -94,7 +94,10 @@ class Codec:
         )
 
     def decompress(self, data: bytes) -> Picture:
-        """The bytes of an .aec file -> picture. Raises FormatError, LatentsMismatch, TooLarge, UnknownModel."""
+        """The bytes of an .aec file -> picture.
+
+        Raises FormatError, LatentsMismatch, TooLarge, UnknownModel, SynthesisMismatch.
+        """
         header, _ = container.read_header(data)
         _check_size(header, self.max_pixels)
         file = container.read(data)
@@ -174,8 +177,8 @@ def _check_size(header: Header, max_pixels: int) -> None:
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise TooLarge(
-            f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: "
-            f"decoding takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels if you trust the file"
+            f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: decoding "
+            f"takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels if you trust the file"
         )
 
 
@@ -236,5 +239,5 @@ def _synthesise(model: Model, window: np.ndarray, top: int, box: Box, header: He
     x_hat = x_hat[:, start.top : start.top + box.height, start.left : start.left + box.width]
     if header.channels == 1:
         x_hat = x_hat.mean(0, keepdim=True)
-    levels = (x_hat * 255).round().clamp(0, 255).to(torch.uint8)
-    return levels.permute(1, 2, 0).cpu().numpy()
+    pixels: np.ndarray = (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return pixels

@@ -41,7 +41,7 @@ class Weights:
 
 
 def folders() -> list[Path]:
-    """Where weights are looked for: the package, $AECODEC_MODELS, the user's folder. Missing ones included."""
+    """Where weights are looked for: the package, $AECODEC_MODELS, the user's folder; they need not exist."""
     package = Path(__file__).parent / "weights"
     source = Path(__file__).parent.parent / "weights"  # a checkout keeps them beside the package
     named = [Path(f) for f in os.environ.get("AECODEC_MODELS", "").split(os.pathsep) if f]
@@ -69,7 +69,7 @@ def open_weights(path: Path) -> Weights:
 
 
 def installed() -> Iterator[Weights]:
-    """All weights in all folders, in the order in which they are preferred; files that are none are passed by."""
+    """All weights in all folders, in the order in which they are preferred; other files are passed by."""
     for folder in folders():
         for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []:
             try:

@@ -18,6 +18,8 @@ from PIL import Image
 
 from aecodec import codec, container, errors, models, pictures
 from aecodec.cli import aec, files
+from aecodec.fields import leb, with_crc
+from aecodec.networks import integer, model
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 
@@ -135,15 +137,15 @@ def test_metadata_without_a_place_is_named(run):
     assert done(run("decompress", "turned.aec", "-o", "turned.png")) == ""
     assert pictures.load("turned.png").pixels.shape == (70, 100, 3)
     said = done(run("decompress", "turned.aec", "-o", "turned.ppm"))
-    assert said == "aec: turned.ppm: note: PPM has no place for EXIF\n"
+    assert said == "aec: turned.ppm: note: PPM has no place for EXIF, the resolution\n"
     assert pictures.load("turned.ppm").pixels.shape == (100, 70, 3)  # upright
 
 
 def test_a_larger_file_is_warned_of(run):
-    Image.new("RGB", (1, 1)).save("dot.png")
-    said = done(run("compress", "dot.png"))
-    assert said.startswith("aec: dot.png: warning: the .aec file is larger")
-    assert f"{Path('dot.aec').stat().st_size} bytes against {Path('dot.png').stat().st_size}" in said
+    Image.new("RGB", (1, 1)).save("dot.ppm")
+    said = done(run("compress", "dot.ppm"))
+    size = Path("dot.aec").stat().st_size
+    assert said.startswith(f"aec: dot.ppm: warning: the .aec file is larger, {size} bytes against 14: ")
 
 
 def test_info_for_a_person_and_for_a_program(run, example):
@@ -161,8 +163,27 @@ def test_info_for_a_person_and_for_a_program(run, example):
 
 def test_selftest_shows_each_float_type(run):
     said = run("selftest", "--device", "cpu").stdout
-    assert "float32 on cpu: exact in all layers" in said and "float64 on cpu: exact in all layers" in said
-    assert "in use: float32 on cpu" in said and "decodes to the latents that were encoded" in said
+    assert "  float32 on cpu: exact in all " in said and "  float64 on cpu: exact in all " in said
+    assert "  in use: float32 on cpu," in said and "decodes to the latents that were encoded" in said
+
+
+def test_selftest_names_the_layers_that_are_not_exact_and_falls_back(run, monkeypatch):
+    exact_on = integer.exact_on
+
+    def half_exact(layers, device, dtype):
+        return dtype == torch.float64 and exact_on(layers, device, dtype)
+
+    monkeypatch.setattr(integer, "exact_on", half_exact)
+    monkeypatch.setattr(model, "exact_on", half_exact)
+    said = run("selftest", "--device", "cpu").stdout
+    assert "  float32 on cpu: not exact in hyper" in said
+    assert "  in use: float64 on cpu," in said and "decodes to the latents that were encoded" in said
+
+
+def test_selftest_fails_where_nothing_is_exact(run, monkeypatch):
+    monkeypatch.setattr(integer, "exact_on", lambda *args: False)
+    result = run("selftest", "--device", "cpu")
+    assert result.exit_code == errors.LatentsMismatch.exit_code and "can neither read nor write" in result.stderr
 
 
 # What is refused
@@ -257,23 +278,13 @@ def test_no_gpu(run):
     refused(run("decompress", "small.aec", "--device", "cuda"), errors.NoGpu)
 
 
-def test_too_many_pixels_are_refused_with_the_memory_they_would_take(run, example, monkeypatch):
+def test_too_many_pixels_are_refused_with_the_memory_they_would_take(run, example):
     header, _ = container.read_header(example)
-    huge = container.Header(
-        alpha=False,
-        entropy_id=header.entropy_id,
-        synthesis_id=header.synthesis_id,
-        width=2**31 - 1,
-        height=2**31 - 1,
-        channels=3,
-        latent_height=2**27,
-        latent_width=2**27,
-        latent_channels=header.latent_channels,
-        level=header.level,
-        tile_size=65536,
-    )
-    Path("huge.aec").write_bytes(container._header_bytes(huge, 2**30))
-    refused(run("decompress", "huge.aec"), errors.TooLarge, "2147483647", "GB")
+    side, latent_side, channels, tile_size, sections = 2**31 - 1, 2**27, header.latent_channels, 65536, 2**30
+    numbers = leb(side) + leb(side) + b"\3" + leb(latent_side) + leb(latent_side) + leb(channels)
+    start = example[: example.index(header.synthesis_id) + 4]
+    Path("huge.aec").write_bytes(with_crc(start, numbers, b"\x80", leb(tile_size), leb(sections)))
+    refused(run("decompress", "huge.aec"), errors.TooLarge, "huge.aec: ", "2147483647 x 2147483647", "GB")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import sys
 import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from zlib import crc32
 
 import pytest
@@ -441,6 +442,18 @@ def test_each_fault_has_its_own_error(data, error, text):
     assert type(caught.value) is error
     assert text in str(caught.value)
     assert_helpful(caught.value)
+
+
+def test_the_fuzzer_finds_nothing_in_a_second():
+    script = Path(__file__).parent.parent / "benchmarks" / "fuzz_container.py"
+    run = subprocess.run(
+        [sys.executable, script, "--minutes", "0.02", "--seed", "3"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "inputs, slowest" in run.stdout
 
 
 # Limits

@@ -53,7 +53,13 @@ def check_output(source: str, target: str, force: bool) -> None:
     """
     if target == STREAM:
         return
-    path = Path(os.path.realpath(target))
+    try:
+        _check_path(source, target, Path(os.path.realpath(target)), force)
+    except OSError as fault:  # a name too long, a folder that may not be looked into
+        raise OutputUnwritable(f"{target}: {_reason(fault)}: choose another output") from fault
+
+
+def _check_path(source: str, target: str, path: Path, force: bool) -> None:
     if source != STREAM and path.exists() and Path(source).exists() and path.samefile(source):
         raise OutputExists(f"{target}: this is the input itself: name another output with -o")
     if path.is_dir():

@@ -1,42 +1,70 @@
 """`aec selftest`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
+from aecodec.cli import options
 from aecodec.errors import LatentsMismatch
 
+if TYPE_CHECKING:
+    from aecodec.models import Weights
+    from aecodec.pictures import Picture
 
-@click.command(epilog="Example: aec selftest --device cuda")
-@click.option("--model", metavar="NAME|FILE", help="Weights to test, by name or as a .safetensors file.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
+
+@click.command(epilog="Example: aec selftest --device cpu")
+@options.model
+@options.device
 def selftest(model: str | None, device: str) -> None:
-    """Prove that this machine decodes to the same latents as every other.
+    """Show that this machine decodes to the same latents as every other.
 
-    Runs every integer layer on inputs that drive its sums to both ends of their range, and compares it bit
-    for bit with 64-bit arithmetic on the CPU.
+    Runs every integer layer of each installed model, or of --model, on inputs that drive its sums to both ends of
+    their range, and compares it bit for bit with 64-bit arithmetic on the CPU. Then encodes a picture and decodes
+    it again.
     """
-    import torch  # not above: `aec --help` does without
-
     from aecodec import models
-    from aecodec.codec import pick_device
-    from aecodec.networks.integer import exact_on
+    from aecodec.codec import Codec  # not above: `aec --help` does without torch
+
+    for weights in [models.find(model)] if model else (list(models.installed()) or [models.find()]):
+        click.echo(f"model {weights.name}, entropy id {weights.entropy_id.hex()}, {weights.path}")
+        codec = Codec(weights.path, device)
+        _check_layers(weights, codec.device)
+        picture = codec.decompress(codec.compress(_picture()))  # raises LatentsMismatch if they differ
+        height, width = picture.pixels.shape[:2]
+        click.echo(f"  a picture of {width} x {height} pixels decodes to the latents that were encoded")
+
+
+def _check_layers(weights: "Weights", device: object) -> None:
+    """Print for both float types whether all layers are exact, and which the codec uses."""
+    import torch
+
+    from aecodec.networks import integer
     from aecodec.networks.model import Model
 
-    place = pick_device(device)
-    loaded = Model(models.find(model), place)
-    click.echo(f"model {loaded.weights.name}, entropy id {loaded.weights.entropy_id.hex()}: the bound holds")
-    click.echo(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {place}")
+    entropy = Model(weights, torch.device(str(device))).entropy
+    click.echo(f"  the bound is proved: float32 holds every sum in all {len(entropy.layers)} integer layers")
     for dtype in (torch.float32, torch.float64):
-        exact = exact_on(loaded.entropy.layers, place, dtype)
-        click.echo(f"{dtype} on {place}: {'exact' if exact else 'not exact'}")
-    where, dtype = loaded.entropy.arithmetic()
-    click.echo(f"the entropy model runs in {dtype} on {where}")
-    if not exact_on(loaded.entropy.layers, where, dtype):
-        raise LatentsMismatch(
-            "no arithmetic of this machine is exact: it can neither read nor write .aec files"
-        )
+        layers = entropy.layers.items()
+        inexact = [name for name, layer in layers if not integer.exact_on({name: layer}, entropy.device, dtype)]
+        result = f"not exact in {', '.join(inexact)}" if inexact else f"exact in all {len(layers)}"
+        click.echo(f"  {_name(dtype)} on {entropy.device}: {result}")
+    used_device, used_dtype = entropy.arithmetic()
+    click.echo(f"  in use: {_name(used_dtype)} on {used_device}, torch {torch.__version__}")
+    if not integer.exact_on(entropy.layers, used_device, used_dtype):
+        raise LatentsMismatch("no arithmetic of this machine is exact: it can neither read nor write .aec files")
+
+
+def _name(dtype: object) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _picture() -> "Picture":
+    """Waves under more and more noise: small and large latents."""
+    import numpy as np
+
+    from aecodec.pictures import Picture
+
+    rows, columns, channels = np.ogrid[0:200, 0:300, 0:3]
+    waves = 128 + 90 * np.sin(rows * columns / 900 + channels)
+    noise = np.random.default_rng(1).normal(0, columns / 10, (200, 300, 3))
+    return Picture((waves + noise).clip(0, 255).astype(np.uint8))

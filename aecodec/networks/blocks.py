@@ -24,7 +24,8 @@ class LevelTable(nn.Module):
         position = level * ((rows - 1) / (LEVELS - 1))
         at = torch.arange(rows, device=level.device)
         weights = (1 - (position[:, None] - at).abs()).clamp(min=0)  # [B, R] hat functions
-        return weights @ self.values
+        values: Tensor = weights @ self.values
+        return values
 
     def table(self) -> Tensor:
         """All levels at once: [256, C]."""
@@ -44,6 +45,7 @@ class Pointwise(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H, W]."""
         return F.conv2d(x, self.weight[:, :, None, None], self.bias)
 
 
@@ -58,6 +60,7 @@ class Depthwise(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H, W]."""
         return F.conv2d(x, self.weight, self.bias, padding=1, groups=x.shape[1])
 
 
@@ -65,7 +68,7 @@ class Block(nn.Module):
     """1x1 -> hardswish -> depthwise 3x3 -> 1x1, residual; then 1x1 -> hardswish -> 1x1, residual.
 
     Both branches start at zero, so that the untrained block is the identity. With `level_rows`, the
-    first 1x1 has a second bias from a LevelTable of so many rows. Hardswish: as good as GELU for a quarter of its time.
+    first 1x1 has a second bias from a LevelTable of so many rows. Hardswish takes a quarter of GELU's time.
     """
 
     def __init__(self, channels: int, level_rows: int = 0) -> None:
@@ -83,4 +86,5 @@ class Block(nn.Module):
         if self.level is not None and level is not None:
             hidden = hidden + self.level(level)[:, :, None, None].to(hidden.dtype)
         x = x + self.leave(self.spatial(F.hardswish(hidden)))
-        return x + self.contract(F.hardswish(self.expand(x)))
+        x = x + self.contract(F.hardswish(self.expand(x)))
+        return x

@@ -39,7 +39,9 @@ class LayerSpec:
 class Layer(Protocol):
     """Callable form of a layer: activations [B, C, H, W] and the level -> activations."""
 
-    def __call__(self, x: Tensor, level: Any) -> Tensor: ...
+    def __call__(self, x: Tensor, level: Any) -> Tensor:
+        """Run the layer."""
+        ...
 
 
 def layer_specs(a: Architecture) -> tuple[LayerSpec, ...]:

@@ -8,6 +8,7 @@ float32 holds exactly (DESIGN section 5). Between layers: times a power of two, 
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ DIRECT_DEPTHWISE = platform.machine() in ("x86_64", "AMD64")
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """clamp(floor((weight * x + bias[level]) / 2^shift), low, high); callable.
+    """Callable: clamp(floor((weight * x + bias[level]) / 2^shift), low, high).
 
     weight: [out, in] or depthwise [C, 1, 3, 3]; bias [256, out] or [1, out]; scale = 2^-shift [out].
     All hold integers (scale: powers of two) as floats of one type, and the input must be of that type.
@@ -49,8 +50,8 @@ class IntegerLayer:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "IntegerLayer":
         """The same layer on another device or in another float type."""
-        move = {"device": device, "dtype": dtype}
-        return IntegerLayer(self.spec, self.weight.to(**move), self.bias.to(**move), self.scale.to(**move))
+        tensors = (self.weight, self.bias, self.scale)
+        return IntegerLayer(self.spec, *(t.to(device=device, dtype=dtype) for t in tensors))
 
 
 def shifted_depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -104,14 +105,10 @@ def reach(weight: Tensor, bias: Tensor, limit: int) -> Tensor:
 
 
 def reduced_precision() -> bool:
-    """Whether a process-wide switch allows float32 products in fewer bits; callers may flip it at any time."""
-    backends = (
-        torch.backends,
-        torch.backends.mkldnn,
-        torch.backends.mkldnn.conv,
-        torch.backends.mkldnn.matmul,
-    )
-    return any(getattr(b, "fp32_precision", "none") not in ("none", "ieee") for b in backends)
+    """Whether a process-wide switch, which callers may flip at any time, allows products in fewer bits."""
+    onednn: Any = torch.backends.mkldnn
+    switches = (torch.backends, onednn, onednn.conv, onednn.matmul)
+    return any(switch.fp32_precision not in ("none", "ieee") for switch in switches)
 
 
 def adversarial_input(layer: IntegerLayer, generator: torch.Generator) -> Tensor:

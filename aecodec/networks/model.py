@@ -133,7 +133,7 @@ class Model:
             network.load_state_dict({k: t.float().to(self.device) for k, t in tensors.items()}, assign=True)
         except RuntimeError as error:
             raise BadWeights(f"{self.weights.path}: the weights are of another architecture") from error
-        return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        return network.eval().requires_grad_(False)
 
     @cached_property
     def analysis(self) -> Analysis:

@@ -28,7 +28,7 @@ class Analysis(nn.Module):
 
     def forward(self, x: Tensor, linear: bool = False) -> Tensor:
         """`linear`: only the path around the blocks, which is what an untrained network computes."""
-        h = self.enter(F.pixel_unshuffle(x, PATCH))
+        h: Tensor = self.enter(F.pixel_unshuffle(x, PATCH))
         for block in [] if linear else self.fine:
             h = block(h)
         h = self.down(F.pixel_unshuffle(h, 2))
@@ -79,7 +79,9 @@ class HyperAnalysis(nn.Module):
         self.leave = Pointwise(4 * width, a.hyper_channels)
 
     def forward(self, y: Tensor, level: Tensor) -> Tensor:
+        """Levels [B] are those that y was gained for."""
         h = self.enter(torch.asinh(y)) + self.level(level)[:, :, None, None]
         h = F.pixel_unshuffle(F.hardswish(h), 2)
         h = self.block(self.middle(h))
-        return self.leave(F.pixel_unshuffle(F.hardswish(h), 2))
+        z: Tensor = self.leave(F.pixel_unshuffle(F.hardswish(h), 2))
+        return z

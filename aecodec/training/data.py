@@ -127,9 +127,11 @@ class Patches:
             return F.interpolate(self._cut(group, count, side // 2), (side, side), mode="bilinear")
         chosen = self.random.choice(members[large], count, p=weights[large] / weights[large].sum())
         starts, rows, columns = zip(*(self._strides(int(m), side) for m in chosen), strict=True)
-        to = {"dtype": torch.int64, "device": self.buffer.device}
-        start, row, column = (torch.tensor(v, **to)[:, None, None] for v in (starts, rows, columns))
-        at = torch.arange(side, device=self.buffer.device)
+        device = self.buffer.device
+        start, row, column = (
+            torch.tensor(v, dtype=torch.int64, device=device)[:, None, None] for v in (starts, rows, columns)
+        )
+        at = torch.arange(side, device=device)
         index = start + row * at[:, None] + column * at  # [count, side, side]
         return self.buffer[index].permute(0, 3, 1, 2).float()
 

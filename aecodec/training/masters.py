@@ -8,7 +8,6 @@ from aecodec.networks.architecture import Architecture
 from aecodec.networks.blocks import LevelTable
 from aecodec.networks.entropy import EntropyModel, LayerSpec, layer_specs
 
-
 OUTPUT_UNITS = {"mu": 4.0, "index": 16.0}  # outputs of tens of units from weights that move by thousandths
 
 

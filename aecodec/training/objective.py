@@ -28,7 +28,7 @@ class LambdaRange:
     def weight(self, level: Tensor) -> Tensor:
         """Weight of a picture in the objective: lambda^-1/2, 1 in the middle of the range.
 
-        Rate grows about as lambda^1/2, so with this weight one per cent of rate counts the same at every level.
+        Rate grows about as lambda^1/2: so weighted, one per cent of rate counts the same at every level.
         """
         return (math.sqrt(self.lowest * self.highest) / self.at(level)).sqrt()
 

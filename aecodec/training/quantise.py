@@ -4,10 +4,10 @@ A hidden channel may be scaled freely (its ReLU does not mind), so every channel
 fill its integer range; every output channel then takes the largest power of two that the bound allows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aecodec.networks.entropy import LayerSpec, layer_specs
 from aecodec.networks.integer import BOUND, reach
@@ -28,19 +28,15 @@ class Ranges:
 
     def __init__(self, masters: Masters) -> None:
         self.largest: dict[str, Tensor] = {}
-        self.handles = [
-            layer.register_forward_hook(self._hook(layer.spec.name))  # type: ignore[union-attr]
-            for layer in masters.layers.values()
-        ]
+        self.handles = [layer.register_forward_hook(self._observe) for layer in masters.layers.values()]
 
-    def _hook(self, name: str) -> Callable[..., None]:
-        def observe(module: MasterLayer, inputs: object, output: Tensor) -> None:
-            flat = output.detach().float().abs().transpose(0, 1).flatten(1)
-            count = max(1, round(flat.shape[1] * (1 - QUANTILE)))
-            seen = flat.topk(count, dim=1).values[:, -1]
-            self.largest[name] = torch.maximum(self.largest.get(name, seen), seen)
-
-        return observe
+    def _observe(self, layer: nn.Module, inputs: object, output: Tensor) -> None:
+        assert isinstance(layer, MasterLayer)
+        flat = output.detach().float().abs().transpose(0, 1).flatten(1)
+        count = max(1, round(flat.shape[1] * (1 - QUANTILE)))
+        seen = flat.topk(count, dim=1).values[:, -1]
+        name = layer.spec.name
+        self.largest[name] = torch.maximum(self.largest.get(name, seen), seen)
 
     def close(self) -> None:
         """Stop observing."""

@@ -31,7 +31,7 @@ class Job:
 
 
 def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float], None]) -> Path:
-    """Train, watch the validation pictures at every tenth of the run, export; the path of the weights file."""
+    """Train, watch the validation pictures at every tenth of the run, export: the path of the weights."""
     loaded = load_folders(job.data, job.recipe.patch)
     _report(loaded, say)
     validation = Validation(load_folders([job.val], 64)) if job.val else None
@@ -49,13 +49,13 @@ def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float]
 
     def on_tenth(trainer: Trainer) -> None:
         if validation:
-            curves = validation.curves(trainer.averaged.module)
+            curves = validation.curves(trainer.averaged)
             say(f"step {trainer.step}, {trainer.seconds / 60:.1f} min: {validation.summary(curves)}")
 
     trainer.run(on_log, on_tenth)
     card = {"recipe": dataclasses.asdict(job.recipe), "steps": trainer.step, "minutes": trainer.seconds / 60}
     calibration = [patches.batch(1, CALIBRATION_SIDE) for _ in range(CALIBRATION_PATCHES)]
-    return export(trainer.averaged.module, calibration, job.out, job.recipe.name, job.recipe.version, card)
+    return export(trainer.averaged, calibration, job.out, job.recipe.name, job.recipe.version, card)
 
 
 def _report(loaded: Loaded, say: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,22 +59,27 @@ class Trainer:
         self, recipe: Recipe, budget: Budget, patches: Patches, out: Path, device: torch.device
     ) -> None:
         self.recipe, self.budget, self.patches, self.out, self.device = recipe, budget, patches, out, device
-        self.model = TrainedModel(recipe.architecture).to(device, memory_format=torch.channels_last)
-        self.averaged = AveragedModel(self.model, avg_fn=self._average)
+        self.model = TrainedModel(recipe.architecture).to(device)
+        self.average = AveragedModel(self.model, avg_fn=self._average)
         self.matrix, self.other = _optimizers(self.model, recipe)
         self.random = torch.Generator(device).manual_seed(0)
         self.step, self.seconds, self.entropy_share, self.warm = 0, 0.0, recipe.entropy_share, 0
+
+    @property
+    def averaged(self) -> TrainedModel:
+        """The exponential moving average of the weights: what is validated and exported."""
+        return cast(TrainedModel, self.average.module)
 
     def start(self) -> None:
         """Set the linear path to its optimum on the training pictures."""
         patches = torch.cat([self.patches.batch(16, 192) for _ in range(32)])
         start_linear(self.model, patches, self.recipe.lambdas)
-        self.averaged.module.load_state_dict(self.model.state_dict())
+        self.averaged.load_state_dict(self.model.state_dict())
 
     def warm_start(self) -> None:
         """Go on from the weights that the model has: no phase for the entropy model alone."""
-        self.averaged.module.load_state_dict(self.model.state_dict())
-        self.averaged.n_averaged.fill_(1000)
+        self.averaged.load_state_dict(self.model.state_dict())
+        self.average.n_averaged.fill_(1000)
         self.entropy_share = 0.0
 
     def run(self, on_log: Callable[[Logged, float], None], on_tenth: Callable[["Trainer"], None]) -> None:
@@ -125,7 +130,7 @@ class Trainer:
                 group["lr"] = group["initial_lr"] * factor
             optimizer.step()
             optimizer.zero_grad()
-        self.averaged.update_parameters(self.model)
+        self.average.update_parameters(self.model)
         return torch.stack((loss.detach(), outcome.bpp.detach().mean(), outcome.mse.detach().mean()))
 
     def _factor(self, progress: float) -> float:
@@ -163,7 +168,7 @@ class Trainer:
         """Write the checkpoint beside its final name and rename it: a kill leaves the old one."""
         state = {
             "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
+            "average": self.average.state_dict(),
             "matrix": self.matrix.state_dict(),
             "other": self.other.state_dict(),
             "step": self.step,
@@ -183,7 +188,7 @@ class Trainer:
         if not path.exists():
             raise BadData(f"{path}: no checkpoint to resume from: leave out --resume to start")
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=False)
-        for name in ("model", "averaged", "matrix", "other"):
+        for name in ("model", "average", "matrix", "other"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.seconds = state["step"], state["seconds"]
         self.entropy_share, self.warm = state["entropy_share"], WARM_UP
@@ -200,7 +205,8 @@ def _optimizers(model: TrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimi
         for p in layer.parameters()
     ]
     taken = {id(p) for p in linear}
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, p in model.named_parameters():
         if id(p) in taken:
             continue

@@ -60,8 +60,8 @@ class Validation:
                 )
             except BadArgument:
                 delta = "no common range with JPEG"
-            ends = f"{curve.bpp[0]:.3f} bpp {curve.psnr[0]:.2f} dB to {curve.bpp[-1]:.3f} bpp {curve.psnr[-1]:.2f} dB"
-            parts.append(f"{name} {delta} ({ends}, estimated)")
+            low, high = (f"{curve.bpp[end]:.3f} bpp {curve.psnr[end]:.2f} dB" for end in (0, -1))
+            parts.append(f"{name} {delta} ({low} to {high}, estimated)")
         return "; ".join(parts)
 
 

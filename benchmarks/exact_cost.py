@@ -1,0 +1,100 @@
+"""What exactness costs: the integer entropy model against the float masters it was quantised from.
+
+    python benchmarks/exact_cost.py --data FOLDER [--model NAME|FILE]
+
+On every photograph and at several levels, latents are coded twice with the same tables: with means and scale
+indexes from the integer networks, and from the float networks. The PSNR of both is that
+of the same synthesis, so the difference in rate at equal PSNR is the cost of the whole integer path.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from aecodec import models
+from aecodec.bench.bd import bd_rate
+from aecodec.coding import latents
+from aecodec.coding.rans import clip
+from aecodec.networks.model import Model
+from aecodec.training.export import import_weights
+from aecodec.training.objective import TrainedModel
+
+LEVELS = (0, 51, 102, 153, 204, 255)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model")
+    arguments = parser.parse_args()
+    model = Model(models.find(arguments.model), torch.device("cpu"))
+    masters = TrainedModel(model.architecture)
+    import_weights(model.weights.path, masters)
+    masters = masters.eval()
+    points: dict[str, list[list[tuple[float, float]]]] = {"integer": [], "float": []}
+    for level in LEVELS:
+        rows = [both(model, masters, x, level) for x in photographs(arguments.data)]
+        for name, column in zip(points, zip(*rows, strict=True), strict=True):
+            points[name].append(list(column))
+    curves = {name: np.asarray(p).mean(1).T.tolist() for name, p in points.items()}  # [2, levels]
+    for level, i, f in zip(LEVELS, *(zip(*curves[n], strict=True) for n in points), strict=True):
+        print(f"level {level}: integer {i[0]:.5f} bpp {i[1]:.4f} dB, float {f[0]:.5f} bpp {f[1]:.4f} dB")
+    delta = bd_rate(curves["float"], curves["integer"])
+    print(json.dumps({"cost_percent": round(delta.percent, 4), "range_db": [delta.low, delta.high]}))
+
+
+def photographs(folder: Path) -> list[np.ndarray]:
+    """Central 512 x 512 pixels of the photographs of a folder."""
+    paths = sorted(p for p in folder.glob("*.png") if not p.name.startswith("graphics"))
+    pictures = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
+    return [x[: x.shape[0] // 64 * 64, : x.shape[1] // 64 * 64][:512, :512] for x in pictures]
+
+
+@torch.no_grad()
+def both(model: Model, masters: TrainedModel, x: np.ndarray, level: int) -> list[tuple[float, float]]:
+    """(bpp, PSNR) of the integer and of the float path."""
+    at = torch.tensor([float(level)])
+    y = (
+        model.analysis(torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255)
+        * model.gain[level][:, None, None]
+    )
+    z = model.hyper_analysis(y, at)
+    coded = latents.encode(model.entropy, y[0], z[0], level)
+    bits = sum(model.entropy.tables.ideal_bits(s, i) for i, s in coded.groups)
+    integer = bits, torch.from_numpy(coded.y_hat)[None].float() / latents.SIXTEENTHS
+    return [finish(model, x, level, *path) for path in (integer, float_path(model, masters, y, coded, at))]
+
+
+def float_path(
+    model: Model, masters: TrainedModel, y: Tensor, coded: latents.Coded, at: Tensor
+) -> tuple[float, Tensor]:
+    """Bits and y_hat with means and scale indexes from the float masters."""
+    z_index, z = coded.groups[0]
+    bits = model.entropy.tables.ideal_bits(z, z_index)
+    network = masters.masters.model()
+    height, width = y.shape[2:]
+    z_hat = torch.from_numpy(z.reshape(1, -1, -(-height // 4), -(-width // 4))).float()
+    features = network.features(z_hat, at, height, width)
+    mu, index = network.parameters(0, features, features, at)  # of models with one pass
+    indexes = index.round().clamp(0, model.architecture.scales - 1).to(torch.uint8).numpy().ravel()
+    symbols = clip(np.rint((y - mu).numpy()).astype(np.int32).ravel(), indexes, model.entropy.tables)
+    bits += model.entropy.tables.ideal_bits(symbols, indexes)
+    return bits, (torch.from_numpy(symbols).view_as(mu) + mu).float()
+
+
+def finish(model: Model, x: np.ndarray, level: int, bits: float, y_hat: Tensor) -> tuple[float, float]:
+    """Synthesis and PSNR."""
+    x_hat = model.synthesis(y_hat / model.gain[level][:, None, None], torch.tensor([float(level)]))
+    pixels = (x_hat[0].permute(1, 2, 0) * 255).round().clamp(0, 255).numpy()
+    mse = np.square(pixels.astype(np.float64) - x).mean()
+    return bits / (x.shape[0] * x.shape[1]), 10 * float(np.log10(255**2 / mse))
+
+
+if __name__ == "__main__":
+    main()

@@ -177,8 +177,8 @@ def _check_size(header: Header, max_pixels: int) -> None:
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise TooLarge(
-            f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: decoding "
-            f"takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels if you trust the file"
+            f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: "
+            f"decoding takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels if you trust the file"
         )
 
 

@@ -19,7 +19,6 @@ from torch import Tensor
 from aecodec import models
 from aecodec.bench.bd import bd_rate
 from aecodec.coding import latents
-from aecodec.coding.rans import clip
 from aecodec.networks.model import Model
 from aecodec.training.export import import_weights
 from aecodec.training.objective import TrainedModel
@@ -83,7 +82,7 @@ def float_path(
     features = network.features(z_hat, at, height, width)
     mu, index = network.parameters(0, features, features, at)  # of models with one pass
     indexes = index.round().clamp(0, model.architecture.scales - 1).to(torch.uint8).numpy().ravel()
-    symbols = clip(np.rint((y - mu).numpy()).astype(np.int32).ravel(), indexes, model.entropy.tables)
+    symbols = latents.cheapest((y - mu).numpy().ravel(), indexes, model.entropy.tables)
     bits += model.entropy.tables.ideal_bits(symbols, indexes)
     return bits, (torch.from_numpy(symbols).view_as(mu) + mu).float()
 

@@ -12,12 +12,17 @@ import torch
 from torch import Tensor
 
 from aecodec.coding.rans import Decoder, Encoder, clip
+from aecodec.coding.tables import Tables
 from aecodec.errors import Damaged
 from aecodec.networks.architecture import Z_LIMIT, Pass
 from aecodec.networks.entropy import parity_mask
 from aecodec.networks.model import Entropy
 
 SIXTEENTHS = 16  # units of y_hat and mu
+
+# What a unit of squared error in y is worth, in bits. Uniform quantisation at high rate, with steps that are
+# optimal for lambda, would make it 6 / ln 2 = 8.7; this is the best on the validation photographs.
+DISTORTION_BITS = 16.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def encode(entropy: Entropy, y: Tensor, z: Tensor, level: int) -> Coded:
 
     def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, mask: np.ndarray) -> np.ndarray:
         wanted = y[part.first : part.last].cpu().numpy()[:, mask].ravel()
-        symbols = clip(np.rint(wanted - mu / SIXTEENTHS).astype(np.int32), indexes, entropy.tables)
+        symbols = cheapest(wanted - mu / SIXTEENTHS, indexes, entropy.tables)
         groups.append((indexes, symbols))
         return symbols
 
@@ -69,6 +74,21 @@ def decode(entropy: Entropy, words: bytes, height: int, width: int, level: int) 
     y_hat = _run_passes(entropy, z_hat, level, height, width, choose)
     coder.finish()
     return Coded(words, latents_crc(z_hat, y_hat), y_hat)
+
+
+def cheapest(residual: np.ndarray, indexes: np.ndarray, tables: Tables) -> np.ndarray:
+    """Symbols int32 [n] for the residuals y - mu, float [n]: rounded, or one step nearer to zero.
+
+    The step is taken where it saves more bits than its squared error is worth.
+    """
+    symbols = clip(np.rint(residual).astype(np.int32), indexes, tables)
+    at = np.flatnonzero(symbols)
+    rounded, exact, index = symbols[at], residual[at], indexes[at]
+    nearer = rounded - np.sign(rounded)
+    saved = tables.bits(rounded, index) - tables.bits(nearer, index)
+    added = DISTORTION_BITS * (np.square(exact - nearer) - np.square(exact - rounded))
+    symbols[at] = np.where(saved > added, nearer, rounded)
+    return symbols
 
 
 def latents_crc(z_hat: np.ndarray, y_hat: np.ndarray) -> int:

@@ -7,6 +7,7 @@ table: it stands for "not coded, symbol 0".
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import constriction
@@ -86,18 +87,27 @@ class Tables:
         if indexes.dtype != np.uint8 or indexes.ndim != 1 or (indexes.size and indexes.max() >= self.count):
             raise BadArgument(f"scale indexes must be uint8 [N] below {self.count}")
 
+    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Bits of each of some codable symbols int32 [N], float64 [N]; scale indexes uint8 [N] above 0."""
+        radius = self.radius[indexes - 1]
+        escaped = np.abs(symbols) > radius
+        entries = np.where(escaped, 2 * radius + 1, symbols + radius)
+        bits: NDArray[np.float64] = self._entry_bits[self.starts[indexes] + entries]
+        values = escape_values(symbols[escaped], radius[escaped])
+        bits[escaped] += 2 * np.floor(np.log2(values + 1.0)) + 1
+        return bits
+
     def ideal_bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8]) -> float:
         """Bits that codable symbols int32 [N] of scale indexes uint8 [N] take, those of escapes included."""
         self.check_indexes(indexes)
         coded = np.flatnonzero(indexes)
-        symbols, indexes = symbols[coded], indexes[coded]
-        radius = self.radius[indexes - 1]
-        escaped = np.abs(symbols) > radius
-        entries = np.where(escaped, 2 * radius + 1, symbols + radius)
-        frequencies = self.frequencies[self.starts[indexes] + entries]
-        values = escape_values(symbols[escaped], radius[escaped])
-        escape_bits = 2 * np.floor(np.log2(values + 1.0)) + 1
-        return float(PRECISION * len(coded) - np.log2(frequencies).sum() + escape_bits.sum())
+        return float(self.bits(symbols[coded], indexes[coded]).sum())
+
+    @cached_property
+    def _entry_bits(self) -> NDArray[np.float64]:
+        """Bits of every entry of every table, escapes without what follows them."""
+        bits: NDArray[np.float64] = PRECISION - np.log2(self.frequencies)
+        return bits
 
 
 def _integers(array: NDArray[np.integer], name: str) -> NDArray[np.int64]:

@@ -118,7 +118,8 @@ class Model:
 
     def _read(self, prefix: str) -> dict[str, Tensor]:
         with safe_open(self.weights.path, framework="pt") as file:
-            return {k.removeprefix(prefix): file.get_tensor(k) for k in file.keys() if k.startswith(prefix)}
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118: not iterable
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
     def _verify(self, entropy: Mapping[str, Tensor], synthesis: Mapping[str, Tensor]) -> None:
         entropy_id, synthesis_id = model_ids(self.weights.architecture, entropy, synthesis)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aecodec.coding.latents import DISTORTION_BITS
 from aecodec.networks.architecture import Architecture
 from aecodec.networks.blocks import LEVELS, LevelTable
 from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT, parity_mask
@@ -76,7 +77,7 @@ class TrainedModel(nn.Module):
         """x [B, 3, H, W] 0..1, sides multiples of 64; levels [B] 0..255 as floats.
 
         `mode` "noise": uniform noise in the rate, straight-through rounding in the distortion
-        (Balle et al. 2018; Minnen and Singh 2020). "round": both on rounded values.
+        (Balle et al. 2018; Minnen and Singh 2020). "round": both on the symbols that are coded.
         `linear`: analysis without its blocks and no distortion, to fit the entropy model alone.
         """
         gain = self.gain(level)
@@ -86,8 +87,9 @@ class TrainedModel(nn.Module):
         z = self.hyper_analysis(y, level).float()
         pixels = x.shape[2] * x.shape[3]
         z_scale = torch.exp(self.masters.z_log_scale(level))[:, :, None, None]
-        z_bits = gaussian_bits(perturb(z, mode), z_scale)
-        y_bits, y_hat = self._passes(straight_through(z), y, level, mode)
+        z_hat = straight_through(z)
+        z_bits = gaussian_bits(z_hat if mode == "round" else perturb(z), z_scale)
+        y_bits, y_hat = self._passes(z_hat, y, level, mode)
         mse = torch.zeros_like(level)
         if not linear:
             x_hat = self.synthesis(y_hat / gain, level).float()
@@ -104,13 +106,15 @@ class TrainedModel(nn.Module):
             mu, index = entropy.parameters(number, features, compand(y_hat), level)
             channels = slice(part.first, part.last)
             mask = parity_mask(part, height, width).to(y.device)
-            residual = y[:, channels] - mu
-            if mode == "round":  # index 0 is not coded
-                residual = residual * (index >= 0.5)
-            rate = gaussian_bits(perturb(residual, mode), scale_of(a, index))
-            bits = bits + (rate * mask).sum((1, 2, 3))
+            residual, scale = y[:, channels] - mu, scale_of(a, index)
+            if mode == "round":
+                symbols = cheapest(residual, scale) * (index >= 0.5)  # index 0 is not coded
+                noisy = symbols = residual + (symbols - residual).detach()
+            else:
+                noisy, symbols = perturb(residual), straight_through(residual)
+            bits = bits + (gaussian_bits(noisy, scale) * mask).sum((1, 2, 3))
             decoded = torch.zeros_like(y)
-            decoded[:, channels] = (straight_through(residual) + mu) * mask
+            decoded[:, channels] = (symbols + mu) * mask
             y_hat = y_hat + decoded
         return bits, y_hat
 
@@ -136,9 +140,19 @@ def straight_through(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach()
 
 
-def perturb(x: Tensor, mode: str) -> Tensor:
-    """Uniform noise of one unit, or rounding."""
-    return straight_through(x) if mode == "round" else x + torch.rand_like(x) - 0.5
+def perturb(x: Tensor) -> Tensor:
+    """Uniform noise of one unit."""
+    return x + torch.rand_like(x) - 0.5
+
+
+@torch.no_grad()
+def cheapest(residual: Tensor, scale: Tensor) -> Tensor:
+    """The symbols that the encoder chooses: `coding.latents.cheapest` with Gaussian bits."""
+    rounded = residual.round()
+    nearer = rounded - rounded.sign()
+    saved = gaussian_bits(rounded, scale) - gaussian_bits(nearer, scale)
+    added = DISTORTION_BITS * ((residual - nearer).square() - (residual - rounded).square())
+    return torch.where(saved > added, nearer, rounded)
 
 
 def compand(y_hat: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ class Job:
 
 def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float], None]) -> Path:
     """Train, watch the validation pictures at every tenth of the run, export: the path of the weights."""
+    torch.manual_seed(0)
     loaded = load_folders(job.data, job.recipe.patch)
     _report(loaded, say)
     validation = Validation(load_folders([job.val], 64)) if job.val else None

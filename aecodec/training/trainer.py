@@ -98,6 +98,7 @@ class Trainer:
                 sums, pixels, began = torch.zeros_like(sums), 0, time.monotonic()
             self.seconds += time.monotonic() - before
             if time.monotonic() - saved > CHECKPOINT_EVERY:
+                self._require_finite(sums)
                 self.save()
                 saved = time.monotonic()
             if int(self._progress() * 10) > tenth:
@@ -147,12 +148,8 @@ class Trainer:
     def _log(
         self, means: Tensor, speed: float, progress: float, on_log: Callable[[Logged, float], None]
     ) -> None:
+        self._require_finite(means)
         loss, bpp, mse = means.tolist()
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"the loss is not finite at step {self.step}: the last good weights are in {self.out}; "
-                "lower matrix_rate or other_rate and go on from them with --resume"
-            )
         psnr = -10 * math.log10(mse) if mse > 0 else 0.0
         row = Logged(self.step, self.seconds / 60, loss, bpp, psnr, speed, self._factor(progress))
         path = self.out / "log.csv"
@@ -164,6 +161,13 @@ class Trainer:
             writer.writerow(f"{value:.6g}" for value in row.__dict__.values())
         on_log(row, progress)
 
+    def _require_finite(self, sums: Tensor) -> None:
+        if not torch.isfinite(sums).all():
+            raise TrainingDiverged(
+                f"the loss is not finite at step {self.step}: the last good weights are in {self.out}; "
+                "lower matrix_rate or other_rate in the recipe and go on from them with --resume"
+            )
+
     def save(self) -> None:
         """Write the checkpoint beside its final name and rename it: a kill leaves the old one."""
         state = {
@@ -173,6 +177,7 @@ class Trainer:
             "other": self.other.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
+            "warm": self.warm,
             "entropy_share": self.entropy_share,
             "levels": self.random.get_state(),
             "noise": torch.get_rng_state(),
@@ -191,7 +196,7 @@ class Trainer:
         for name in ("model", "average", "matrix", "other"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.entropy_share, self.warm = state["entropy_share"], WARM_UP
+        self.entropy_share, self.warm = state["entropy_share"], state["warm"]
         self.random.set_state(state["levels"].cpu())
         torch.set_rng_state(state["noise"].cpu())
         self.patches.random.bit_generator.state = state["patches"]

@@ -1,0 +1,327 @@
+"""Training: data, recipes, the linear start, the loop and its checkpoints, quantisation, export."""
+
+import csv
+import dataclasses
+import io
+import math
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aecodec.errors import BadData, BadRecipe, BadWeights, InputMissing, TrainingDiverged
+from aecodec.models import open_weights
+from aecodec.networks.architecture import Architecture, Pass
+from aecodec.networks.entropy import layer_specs
+from aecodec.networks.integer import BOUND, load_layers, reach
+from aecodec.networks.model import Model
+from aecodec.training.data import Patches, load_folders
+from aecodec.training.export import export, import_weights
+from aecodec.training.objective import TrainedModel, gaussian_bits
+from aecodec.training.quantise import Ranges, quantise
+from aecodec.training.recipe import Recipe, read_recipe
+from aecodec.training.start import start_linear
+from aecodec.training.trainer import Budget, Trainer
+
+PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
+SMALL = Architecture(
+    latent_channels=24,
+    width=192,
+    analysis_blocks=(1, 1),
+    synthesis_blocks=(1, 1),
+    hyper_channels=4,
+    hyper_width=16,
+    passes=(Pass(0, 8), Pass(8, 24, "even"), Pass(8, 24, "odd")),
+)
+RECIPE = Recipe("small", patch=64, late_patch=128, batch=4, architecture=SMALL)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two photographs as files, one of them withheld, two in a tar file, a graphic, and a broken file."""
+    root = tmp_path_factory.mktemp("pictures")
+    photo = Image.open(PHOTO).convert("RGB")
+    crops = [photo.crop((x, y, x + 160, y + 144)) for x, y in ((0, 0), (100, 50), (150, 100), (60, 20))]
+    crops[0].save(root / "one.png")
+    crops[1].save(root / "two.png")
+    crops[2].resize((40, 40)).save(root / "small.png")
+    (root / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    with tarfile.open(root / "photos-0.tar", "w") as shard:
+        add(shard, "three.png", crops[2])
+    with tarfile.open(root / "graphics-0.tar", "w") as shard:
+        add(shard, "drawing.png", crops[3])
+    rows = [
+        {"shard": "", "file": "two.png", "release": "no"},
+        {"shard": "", "file": "one.png", "release": "yes"},
+    ]
+    with (root / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def add(shard, name, image):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    member = tarfile.TarInfo(name)
+    member.size = file.tell()
+    shard.addfile(member, io.BytesIO(file.getvalue()))
+
+
+def patches(folder, seed=0):
+    return Patches(load_folders([folder], 64), CPU, seed, 0.25)
+
+
+def trainer(folder, out, steps, recipe=RECIPE):
+    torch.manual_seed(0)
+    out.mkdir(exist_ok=True)
+    return Trainer(recipe, Budget(steps=steps), patches(folder), out, CPU)
+
+
+def ignore(*_):
+    pass
+
+
+# Data
+
+
+def test_withheld_unreadable_and_small_pictures_are_left_out_and_the_last_two_are_named(folder):
+    loaded = load_folders([folder], 64)
+    assert sorted(loaded.names) == ["drawing.png", "one.png", "three.png"]
+    assert sorted(loaded.skipped) == ["broken.png", "small.png"]
+    assert [loaded.names[i] for i in np.flatnonzero(loaded.graphic)] == ["drawing.png"]
+
+
+def test_an_empty_or_missing_folder_is_refused_by_name(tmp_path):
+    with pytest.raises(BadData, match="no usable picture"):
+        load_folders([tmp_path], 64)
+    with pytest.raises(BadData, match="nowhere is not a folder"):
+        load_folders([tmp_path / "nowhere"], 64)
+
+
+def test_patches_are_cut_from_the_pictures_flipped_and_turned(folder):
+    loaded = load_folders([folder], 64)
+    loaded.pixels, loaded.graphic = [loaded.pixels[0]], [True]  # graphics are never scaled
+    source = loaded.pixels[0].astype(np.float32)
+    batch = Patches(loaded, CPU, 3, 1.0).batch(12, 64).permute(0, 2, 3, 1).numpy() * 255
+    seen = set()
+    for patch in batch:
+        found = [o for o in range(8) if locate(source, orient(patch, o))]
+        assert found
+        seen.update(found)
+    assert len(seen) > 3
+
+
+def orient(patch, number):
+    turned = np.rot90(patch, number % 4)
+    return turned[::-1] if number >= 4 else turned
+
+
+def locate(source, patch):
+    windows = np.lib.stride_tricks.sliding_window_view(source, (8, 8, 3))[:, :, 0]
+    corners = np.abs(windows - patch[:8, :8]).max((2, 3, 4)) < 0.01
+    return any(
+        np.allclose(source[y : y + 64, x : x + 64], patch, atol=0.01)
+        for y, x in zip(*np.nonzero(corners), strict=True)
+        if y + 64 <= source.shape[0] and x + 64 <= source.shape[1]
+    )
+
+
+# Recipes
+
+
+def test_the_shipped_recipe_is_read_and_describes_the_default_architecture():
+    recipe = read_recipe(PHOTO.parent.parent / "recipes" / "photo.toml")
+    assert recipe.name == "photo" and recipe.architecture == Architecture()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 'x'\nlearning = 1", "unknown key 'learning'"),
+        ("name = 'x'\n[architecture]\ndepth = 3", "depth"),
+        ("patch = 64", "name"),
+        ("name = 'x'\npatch = 100", "multiples of 64"),
+        ("name =", "not a TOML file"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_and_the_fault_named(tmp_path, text, said):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(BadRecipe, match=said):
+        read_recipe(path)
+    with pytest.raises(InputMissing):
+        read_recipe(tmp_path / "none.toml")
+
+
+# Objective and start
+
+
+def test_bits_of_rounded_symbols_sum_to_a_probability_of_one():
+    x = torch.arange(-40.0, 41.0)
+    for scale in (0.2, 1.0, 5.0):
+        bits = gaussian_bits(x, torch.tensor(scale))
+        likely = bits < 26  # beyond, the tail is linear on purpose
+        assert abs(float((2.0 ** -bits[likely]).sum()) - 1) < 1e-3
+
+
+def test_the_tail_of_the_bits_keeps_a_gradient():
+    x = torch.tensor([80.0], requires_grad=True)
+    gaussian_bits(x, torch.tensor(0.5)).backward()
+    assert x.grad > 1
+
+
+def test_the_untrained_network_is_a_linear_transform_that_keeps_what_its_components_can(folder):
+    model = TrainedModel(SMALL)
+    x = patches(folder).batch(16, 128)
+    start_linear(model, x, RECIPE.lambdas)
+    with torch.no_grad():
+        kept = model.synthesis(model.analysis(x), torch.zeros(16))
+    blocks = torch.nn.functional.pixel_unshuffle(x - x.mean((0, 2, 3), keepdim=True), 16)
+    rows = blocks.permute(0, 2, 3, 1).reshape(-1, 768).double()
+    energies = torch.linalg.eigvalsh(rows.T @ rows).flip(0)
+    best = float(energies[24:].sum()) / rows.numel()
+    assert float((kept - x).square().mean()) == pytest.approx(best, rel=0.05)
+
+
+# The loop
+
+
+def test_a_killed_run_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("aecodec.training.trainer.CHECKPOINT_EVERY", 0.0)
+    whole = trainer(folder, tmp_path / "whole", 14)
+    whole.start()
+    whole.run(ignore, ignore)
+    killed = trainer(folder, tmp_path / "killed", 14)
+    killed.start()
+    update = killed._update
+    monkeypatch.setattr(killed, "_update", lambda x, p: update(x, p) if killed.step < 8 else interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        killed.run(ignore, ignore)
+    resumed = trainer(folder, tmp_path / "killed", 14)
+    resumed.resume()
+    assert resumed.step == 8
+    resumed.run(ignore, ignore)
+    for (name, a), b in zip(
+        whole.averaged.state_dict().items(), resumed.averaged.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(folder, tmp_path, monkeypatch):
+    run = trainer(folder, tmp_path, 4)
+    run.save()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(state, path):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="space"):
+        run.save()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_resume_without_a_checkpoint_is_refused(folder, tmp_path):
+    with pytest.raises(BadData, match="no checkpoint"):
+        trainer(folder, tmp_path, 4).resume()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("aecodec.training.trainer.CHECKPOINT_EVERY", 0.0)
+    run = trainer(folder, tmp_path, 14)
+    update = run._update
+    bad = torch.full((3,), math.nan)
+    monkeypatch.setattr(run, "_update", lambda x, p: update(x, p) if run.step < 3 else bad)
+    with pytest.raises(TrainingDiverged, match="not finite at step 4"):
+        run.run(ignore, ignore)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=False)["step"] == 3
+
+
+def test_the_analysis_is_frozen_while_all_is_rounded(folder, tmp_path):
+    run = trainer(folder, tmp_path, 4)
+    run.start()
+    before = {k: v.clone() for k, v in run.model.state_dict().items()}
+    run._update(run.patches.batch(4, 64), progress=0.99)
+    moved = {k.split(".")[0] for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"synthesis", "masters", "hyper_analysis"}
+
+
+def test_the_first_phase_moves_the_entropy_model_alone(folder, tmp_path):
+    run = trainer(folder, tmp_path, 4)
+    run.start()
+    before = {k: v.clone() for k, v in run.model.state_dict().items()}
+    run._update(run.patches.batch(4, 64), progress=0.0)
+    moved = {k.split(".")[0] for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"masters", "hyper_analysis"}
+
+
+# Quantisation and export
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    recipe = dataclasses.replace(RECIPE, entropy_share=0.7)  # else bits far in the tail wreck the start
+    run = trainer(folder, tmp_path_factory.mktemp("run"), 60, recipe)
+    run.start()
+    run.run(ignore, ignore)
+    return run.averaged
+
+
+def calibration(folder):
+    source = patches(folder, seed=1)
+    return [source.batch(1, 128) for _ in range(9)]
+
+
+def test_quantised_layers_fill_the_bound_and_stay_close_to_their_masters(folder, trained):
+    ranges = Ranges(trained.masters)
+    with torch.no_grad():
+        for x in calibration(folder):
+            trained(x, torch.tensor([128.0]), "round")
+    ranges.close()
+    tensors = quantise(trained.masters, ranges.largest)
+    layers = load_layers(SMALL, tensors)
+    for spec in layer_specs(SMALL):
+        worst = reach(tensors[f"{spec.name}.weight"], tensors[f"{spec.name}.bias"], spec.limit)
+        assert int(worst.max()) <= BOUND and float(worst.double().median()) > BOUND / 8, spec.name
+    x, level = calibration(folder)[4], torch.tensor([128.0])
+    with torch.no_grad():
+        z = trained.hyper_analysis(trained.analysis(x) * trained.gain(level), level).round()
+    exact = type(trained.masters.model())(SMALL, layers)
+    with torch.no_grad():
+        floats = trained.masters.model().features(z, level, 8, 8)
+        mu, index = trained.masters.model().parameters(0, floats, floats, level)
+    mu_exact, index_exact = exact.parameters(0, exact.features(z, 128, 8, 8), floats, 128)
+    assert float((mu_exact / 16 - mu).abs().mean()) < 0.05
+    assert float((index_exact - index.clamp(0, SMALL.scales - 1)).abs().mean()) < 0.5
+
+
+def test_an_exported_model_codes_and_goes_on_training_where_it_was(folder, trained, tmp_path):
+    path = export(trained, calibration(folder), tmp_path, "small", 3, {"note": "test"})
+    weights = open_weights(path)
+    assert (weights.name, weights.version, weights.card) == ("small", 3, {"note": "test"})
+    assert weights.entropy_id.hex() in path.name
+    Model(weights, CPU)
+    again = TrainedModel(SMALL)
+    import_weights(path, again)
+    x, level = patches(folder).batch(4, 128), torch.tensor([0.0, 80.0, 160.0, 255.0])
+    with torch.no_grad(), torch.random.fork_rng():
+        before, after = (torch.manual_seed(0) and model(x, level) for model in (trained, again))
+    assert torch.allclose(before.bpp, after.bpp, rtol=0.02)
+    assert torch.allclose(before.mse, after.mse, rtol=0.02)
+
+
+def test_weights_of_another_architecture_are_refused(folder, trained, tmp_path):
+    path = export(trained, calibration(folder), tmp_path, "small", 1, {})
+    with pytest.raises(BadWeights, match="another architecture"):
+        import_weights(path, TrainedModel(dataclasses.replace(SMALL, hyper_width=32)))

@@ -178,7 +178,7 @@ def _check_size(header: Header, max_pixels: int) -> None:
     if pixels > max_pixels:
         raise TooLarge(
             f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: "
-            f"decoding takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels if you trust the file"
+            f"decoding takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels to do it"
         )
 
 
@@ -220,10 +220,7 @@ def _decode_tile(model: Model, file: Container, number: int, box: Box) -> np.nda
     tile, area = file.tiles[number], box.latents()
     coded = latents.decode(model.entropy, tile.payload, area.height, area.width, file.header.level)
     if coded.latents_crc != tile.latents_crc:
-        raise LatentsMismatch(
-            f"tile {number} is intact but decodes to other latents on this machine than on the one that "
-            "encoded it: run `aec selftest` here and report what it prints"
-        )
+        raise LatentsMismatch(f"{latents.MISMATCH} (tile {number})")
     return coded.y_hat
 
 

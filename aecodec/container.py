@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from .errors import (
+from aecodec.errors import (
     BadArgument,
     Damaged,
     FormatError,
@@ -21,7 +21,7 @@ from .errors import (
     UnknownSection,
     UnsupportedVersion,
 )
-from .fields import AGAIN, CRC_BYTES, MAX_NUMBER, Cursor, leb, u32, with_crc
+from aecodec.fields import AGAIN, CRC_BYTES, MAX_NUMBER, Cursor, leb, u32, with_crc
 
 MAGIC = b"\x8eAEC\r\n"  # no text starts with 0x8E; a transfer that converts line endings breaks the CR LF
 VERSION = 1

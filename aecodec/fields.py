@@ -2,7 +2,7 @@
 
 from zlib import crc32
 
-from .errors import Damaged, Truncated
+from aecodec.errors import Damaged, Truncated
 
 MAX_NUMBER = 2**32 - 1  # of an LEB128 number
 MAX_LEB_BYTES = 5

@@ -1,29 +1,28 @@
 """A second decoder for .aec pictures, written from the page FORMAT.md alone and to be read beside it.
 
-The sections have the names and the order of the page's, and what the page says is not said again. It takes NumPy
-and zlib; plain Python makes it slow. Everything up to y_hat is int64 arithmetic, the synthesis is float32.
-
-    python reference_decoder.py WEIGHTS FILE.aec OUT.png
+It says nothing again that the page says. Plain Python makes it slow. Everything up to y_hat is int64 arithmetic,
+the synthesis is float32. In the shell: `python reference_decoder.py WEIGHTS FILE.aec OUT.png`
 """
 
 import hashlib
 import json
+import re
 import sys
 import zlib
 from bisect import bisect_right
-from collections.abc import Container
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-MAGIC, NO_MODEL, MAX_PIXELS = b"\x8eAEC\r\n", bytes(8), 2**28
-TILE, ALPHA_TILE, ICC, EXIF, XMP, RESOLUTION = 0x81, 0x82, 0x03, 0x04, 0x05, 0x06
+Table = tuple[list[int], list[int]]  # frequencies and left; the radius is len(left) / 2 - 1
+NO_MODEL, TILE, ALPHA_TILE, ICC, EXIF, XMP, RESOLUTION = bytes(8), 0x81, 0x82, 0x03, 0x04, 0x05, 0x06
 
 
 class Refused(Exception):
@@ -40,27 +39,16 @@ def require(holds: bool, kind: str, why: str) -> None:
         raise Refused(kind, why)
 
 
-# ---- Conventions -----------------------------------------------------------------------------------------
-
-
-def ceil(a: int, b: int) -> int:
-    """Return ceil(a / b)."""
-    return -(-a // b)
-
-
+# ---- Conventions ----
 class Reader:
     """Reads fields one after the other; `short` is the error where the bytes end inside a field."""
 
     def __init__(self, data: bytes, short: str = "Damaged") -> None:
         self.data, self.at, self.short = data, 0, short
 
-    def left(self) -> int:
-        """Return the number of bytes not yet read."""
-        return len(self.data) - self.at
-
     def take(self, count: int) -> bytes:
         """Read this many bytes."""
-        require(count <= self.left(), self.short, "the bytes end inside a field")
+        require(self.at + count <= len(self.data), self.short, "the bytes end inside a field")
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -74,8 +62,8 @@ class Reader:
         while data[-1] & 128 and len(data) < 5:
             data += self.take(1)
         value = sum((byte & 127) << 7 * place for place, byte in enumerate(data))
-        shortest = data[-1] > 0 or len(data) == 1
-        require(shortest and data[-1] < 128 and value < 2**32, "Damaged", "a leb is too long or too large")
+        require(data[-1] < 128 and value < 2**32, "Damaged", "a leb has over 5 bytes or is too large")
+        require(data[-1] > 0 or len(data) == 1, "Damaged", "a leb is not in its shortest form")
         return value
 
     def checksum(self, start: int) -> None:
@@ -84,91 +72,63 @@ class Reader:
         require(self.number(4) == right, "Damaged", "a checksum does not fit its bytes")
 
 
-# ---- The file --------------------------------------------------------------------------------------------
-
-
-class Tile(NamedTuple):
-    """The payload of a tile."""
-
-    kind: int
-    checksum: int
-    body: bytes
-
-
+# ---- The file ----
 class File:
-    """A file taken apart: fields of the header, `tiles`, `alpha_tiles` (PNG streams), `metadata` by tag."""
+    """A file taken apart: fields of the header, payloads of `tiles` and `alpha_tiles`, `metadata` by tag."""
 
     def __init__(self, data: bytes) -> None:
         reader = Reader(data, "Truncated")
-        self.read_header(reader)
-        self.read_sections(reader)
-        require(reader.left() == 0, "TrailingBytes", "bytes follow the last section")
-
-    def read_header(self, reader: Reader) -> None:
-        """Read the header, and check what can be checked without the model."""
-        require(MAGIC.startswith(reader.data[:6]), "NotAec", "the bytes do not start with the magic")
-        reader.take(6)
-        require(reader.number(1) == 1, "UnsupportedVersion", "version is not 1")
-        self.flags, self.entropy_id, self.synthesis_id = reader.number(1), reader.take(8), reader.take(4)
+        require(b"\x8eAEC\r\n".startswith(data[:6]), "NotAec", "the bytes do not start with the magic")
+        require(reader.take(7)[6] == 1, "UnsupportedVersion", "version is not 1")
+        flags, self.entropy_id, self.synthesis_id = reader.number(1), reader.take(8), reader.take(4)
         self.width, self.height, self.channels = reader.leb(), reader.leb(), reader.number(1)
-        self.latents = reader.leb(), reader.leb(), reader.leb()  # height, width, channels
+        rows, columns, planes = self.latents = reader.leb(), reader.leb(), reader.leb()
         self.level, self.tile_size, self.sections = reader.number(1), reader.leb(), reader.leb()
         reader.checksum(0)
-        require(self.flags <= 1, "ReservedBits", "a reserved flag is set")
-        good = 1 <= self.width < 2**31 and 1 <= self.height < 2**31 and self.channels in (1, 3)
-        good &= 256 <= self.tile_size <= 65536 and self.tile_size % 64 == 0
-        rows, columns, channels = self.latents
+        require(flags <= 1, "ReservedBits", "a reserved flag is set")
         if self.entropy_id == NO_MODEL:
-            good &= not any((*self.synthesis_id, rows, columns, channels, self.level))
+            good = not any((*self.synthesis_id, *self.latents, self.level))
         else:
-            good &= 1 <= rows <= self.height and 1 <= columns <= self.width and channels >= 1
+            good = 1 <= rows <= self.height and 1 <= columns <= self.width and planes >= 1
+        good &= 1 <= self.width < 2**31 and 1 <= self.height < 2**31 and self.channels in (1, 3)
+        good &= 256 <= self.tile_size <= 65536 and self.tile_size % 64 == 0
         require(good, "Damaged", "a header field is outside its range")
-        self.count = ceil(self.height, self.tile_size) * ceil(self.width, self.tile_size)
-        self.indexed = self.count * (1 + self.flags)
-        pieces = self.sections - self.indexed
-        require(0 <= pieces <= 128, "Damaged", "the number of sections does not fit the tiles")
-        require(self.width * self.height <= MAX_PIXELS, "TooLarge", f"{self.width} x {self.height} pixels")
-
-    def boxes(self) -> list[tuple[slice, slice]]:
-        """Return the rows and the columns of pixels of each tile."""
-        tops, lefts = (range(0, size, self.tile_size) for size in (self.height, self.width))
-        ends = [(min(top + self.tile_size, self.height), top) for top in tops]
-        return [
-            (slice(top, bottom), slice(left, min(left + self.tile_size, self.width)))
-            for bottom, top in ends
-            for left in lefts
-        ]
+        self.across = ceil(self.width / self.tile_size)
+        self.count = ceil(self.height / self.tile_size) * self.across
+        self.pieces = self.sections - self.count * (1 + flags)
+        require(0 <= self.pieces <= 128, "Damaged", "the number of sections does not fit the tiles")
+        require(self.width * self.height <= 2**28, "TooLarge", f"{self.width} x {self.height} pixels")
+        self.read_sections(reader)
+        require(reader.at == len(data), "TrailingBytes", "bytes follow the last section")
 
     def read_sections(self, reader: Reader) -> None:
         """Read the index and all sections."""
-        room = self.indexed + 7 * self.sections
-        require(reader.left() >= room, "Truncated", "the file has no room for its sections")
-        start, payloads = reader.at, []
-        lengths = [reader.leb() for _ in range(self.indexed)]
+        start, indexed, payloads = reader.at, self.sections - self.pieces, []
+        require(len(reader.data) - start >= indexed + 7 * self.sections, "Truncated", "no room for sections")
+        lengths = [reader.leb() for _ in range(indexed)]
         reader.checksum(start)
         for number, length in enumerate(lengths):
             section = Reader(reader.take(length))
             payloads.append(read_section(section, [TILE if number < self.count else ALPHA_TILE])[1])
-            require(section.left() == 0, "Damaged", "a section is of another length than the index says")
-        self.tiles = [read_tile(payload) for payload in payloads[: self.count]]
-        self.alpha_tiles = payloads[self.count :]
-        neural = any(tile.kind == 0 for tile in self.tiles)
+            require(section.at == length, "Damaged", "a section is shorter than the index says")
+        self.tiles, self.alpha_tiles = payloads[: self.count], payloads[self.count :]
+        for tile in self.tiles:
+            require(tile[0] <= 1, "UnknownSection", f"kind {tile[0]} of tile")
+            require(len(tile) >= 5 and (tile[0] == 1 or len(tile) % 4 == 1), "Damaged", "a tile's length")
+        neural = any(tile[0] == 0 for tile in self.tiles)
         require(neural == (self.entropy_id != NO_MODEL), "Damaged", "a model too many or too few")
         self.metadata: dict[int, bytes] = {}
-        for _ in range(self.sections - self.indexed):
+        for _ in range(self.pieces):
             tag, payload = read_section(reader, range(max(self.metadata, default=-1) + 1, 128))
             self.metadata[tag] = payload
-        self.resolution: tuple[int, int] | None = None
-        if RESOLUTION in self.metadata:
-            fields = Reader(self.metadata[RESOLUTION])
-            self.resolution = fields.leb(), fields.leb()
-            require(fields.left() == 0, "Damaged", "the resolution is not two leb")
+        fields = Reader(self.metadata.get(RESOLUTION, bytes(2)))
+        self.resolution = fields.leb(), fields.leb()
+        require(fields.at == len(fields.data), "Damaged", "the resolution is not two leb")
 
 
-def read_section(reader: Reader, allowed: Container[int]) -> tuple[int, bytes]:
+def read_section(reader: Reader, allowed: range | list[int]) -> tuple[int, bytes]:
     """Read a section that must have one of the allowed tags; return the tag and the payload."""
-    start, tag = reader.at, reader.number(1)
-    payload = reader.take(reader.leb())
+    start, tag, payload = reader.at, reader.number(1), reader.take(reader.leb())
     reader.checksum(start)
     require(len(payload) > 0, "Damaged", "a section is empty")
     require(tag < 128 or tag in (TILE, ALPHA_TILE), "UnknownSection", f"critical section {tag:#x}")
@@ -176,168 +136,276 @@ def read_section(reader: Reader, allowed: Container[int]) -> tuple[int, bytes]:
     return tag, payload
 
 
-def read_tile(payload: bytes) -> Tile:
-    """Read the payload of a tile."""
-    reader = Reader(payload)
-    kind = reader.number(1)
-    require(kind in (0, 1), "UnknownSection", f"kind {kind} of tile")
-    tile = Tile(kind, reader.number(4), payload[5:])
-    require(kind == 1 or len(tile.body) % 4 == 0, "Damaged", "the words are not a multiple of 4 bytes")
-    return tile
-
-
 def decode_png(stream: bytes, height: int, width: int, channels: int) -> Pixels:
     """Decode a PNG stream, which must be of this size: pixels [height, width, channels]."""
-    reader = Reader(stream)
-    require(reader.take(8) == b"\x89PNG\r\n\x1a\n", "Damaged", "no PNG signature")
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, channels - 1, 0, 0, 0])
-    names, data = [], b""
-    while reader.left():
+    right = stream.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + header)
+    require(right, "Damaged", "a PNG stream of another size or type")
+    reader, order, packed = Reader(stream[8:]), "", b""
+    letters = {b"IHDR": "H", b"IDAT": "D", b"IEND": "E", b"tRNS": "?"}
+    while reader.at < len(reader.data):
         size = int.from_bytes(reader.take(4), "big")
         name, content = reader.take(4), reader.take(size)
         right = reader.take(4) == zlib.crc32(name + content).to_bytes(4, "big")
-        require(right and name != b"tRNS", "Damaged", "a chunk of a PNG stream is broken, or tRNS")
-        require(name != b"IHDR" or content == header, "Damaged", "a PNG stream is of another size or type")
-        require(name != b"IEND" or not content, "Damaged", "IEND of a PNG stream is not empty")
-        names.append(name)
-        data += content if name == b"IDAT" else b""
-    critical, pieces = [name for name in names if not name[0] & 32], names.count(b"IDAT")
-    require(critical == [b"IHDR"] + [b"IDAT"] * pieces + [b"IEND"], "Damaged", "wrong chunks in a PNG stream")
-    together = pieces and names[names.index(b"IDAT") :][:pieces] == [b"IDAT"] * pieces
-    ends = names[0] == b"IHDR" and names[-1] == b"IEND"
-    require(bool(together and ends), "Damaged", "wrong order of chunks in a PNG stream")
-    inflater, size = zlib.decompressobj(), height * (1 + width * channels)
+        require(right and (name != b"IEND" or size == 0), "Damaged", f"PNG chunk {name!r}")
+        order += letters.get(name, "a" if name[0] & 32 else "?")  # a: ancillary
+        packed += content if name == b"IDAT" else b""
+    require(re.fullmatch("Ha*D+a*E", order) is not None, "Damaged", f"order {order} of PNG chunks")
+    inflater, stride = zlib.decompressobj(), 1 + width * channels
     try:
-        rows = inflater.decompress(data, size + 1)
+        rows = np.frombuffer(inflater.decompress(packed, height * stride + 1), np.uint8)
     except zlib.error as error:
-        raise Refused("Damaged", f"a PNG stream is broken: {error}") from error
-    whole = inflater.eof and len(rows) == size and not inflater.unused_data
-    require(whole, "Damaged", "a PNG stream has too many bytes or too few")
-    return unfilter(np.frombuffer(rows, np.uint8).reshape(height, -1), channels)
+        raise Refused("Damaged", f"PNG stream: {error}") from error
+    whole = inflater.eof and len(rows) == height * stride and not inflater.unused_data
+    require(whole and int(rows[::stride].max()) <= 4, "Damaged", "size or filters of a PNG stream")
+    return unfilter(rows.reshape(height, stride), channels)
 
 
 def unfilter(rows: Pixels, channels: int) -> Pixels:
     """Undo the filters of PNG: rows [H, 1 + W * channels], filter first, to pixels [H, W, channels]."""
-    require(int(rows[:, 0].max()) <= 4, "Damaged", "an unknown filter in a PNG stream")
-    above = bytearray(channels + rows.shape[1] - 1)  # a pixel of zeros, and the row
-    lines = []
-    for kind, *values in rows.tolist():
-        line = bytearray(channels) + bytearray(values)
-        for at in range(channels, len(line) if kind else 0):
-            a, b, c = line[at - channels], above[at], above[at - channels]
-            if kind == 4:  # Paeth: the nearest to a + b - c
-                guess = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
-            else:  # Sub, Up, Average
-                guess = (a, b, (a + b) // 2)[kind - 1]
-            line[at] = (line[at] + guess) & 255
-        lines.append(line[channels:])
-        above = line
-    return np.frombuffer(b"".join(lines), np.uint8).reshape(len(lines), -1, channels)
+    lines = [[0] * (rows.shape[1] - 1)]
+    for kind, *line in rows.tolist():
+        for at, b in enumerate(lines[-1]):
+            a, c = (line[at - channels], lines[-1][at - channels]) if at >= channels else (0, 0)
+            paeth = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+            line[at] = (line[at] + (0, a, b, (a + b) // 2, paeth)[kind]) % 256
+        lines.append(line)
+    return np.array(lines[1:], np.uint8).reshape(len(rows), -1, channels)
 
 
-# ---- The coder: from words to symbols --------------------------------------------------------------------
-
-
-class Table(NamedTuple):
-    """The table of a scale index."""
-
-    radius: int
-    frequencies: list[int]
-    left: list[int]
-
-
-BIT = Table(0, [2**23, 2**23], [0, 2**23])
-
-
+# ---- The coder: from words to symbols ----
 class Coder:
-    """The coder of one tile; `tables[k]` is for scale index k, `tables[0]` is of no use."""
+    """The coder of one tile; `tables[k - 1]` is the table of scale index k."""
 
     def __init__(self, words: list[int], tables: list[Table]) -> None:
         self.words, self.tables, self.state = words, tables, 0
-        if words:
-            self.state = words.pop()
-            require(self.state != 0, "Damaged", "the last word is 0")
-            self.refill()
+        require(not words or words[-1] != 0, "Damaged", "the last word is 0")
+        self.refill()
+        self.refill()
 
     def refill(self) -> None:
-        """Take a word if the state has room for it."""
+        """Take a word if there is one and the state has room for it."""
         if self.state < 2**32 and self.words:
             self.state = self.state * 2**32 + self.words.pop()
 
-    def decode(self, table: Table) -> int:
-        """Decode an entry of the table."""
+    def decode(self, frequencies: list[int], left: list[int]) -> int:
+        """Decode an entry of a table."""
         q = self.state % 2**24
-        entry = bisect_right(table.left, q) - 1
-        self.state = self.state // 2**24 * table.frequencies[entry] + q - table.left[entry]
+        entry = bisect_right(left, q) - 1
+        self.state = self.state // 2**24 * frequencies[entry] + q - left[entry]
         self.refill()
         return entry
 
     def escape(self, radius: int) -> int:
         """Decode the symbol of an escape."""
-        n, m = 0, 0
-        while self.decode(BIT) == 0:
+        bit, n, m = ([2**23, 2**23], [0, 2**23]), 0, 0
+        while self.decode(*bit) == 0:
             n += 1
             require(n <= 11, "Damaged", "an escape has over 11 zeros")
         for _ in range(n):
-            m = 2 * m + self.decode(BIT)
-        v = 2**n - 1 + m
+            m = 2 * m + self.decode(*bit)
+        v = (1 << n) - 1 + m
         return -(radius + 1 + v // 2) if v % 2 else radius + 1 + v // 2
 
     def pop(self, indexes: Ints) -> Ints:
         """Decode a symbol for each scale index, in an array of the same shape."""
         flat = indexes.reshape(-1)
         symbols = np.zeros_like(flat)
-        for k, table in enumerate(self.tables[1:], 1):
-            places = np.flatnonzero(flat == k)
-            entries = np.array([self.decode(table) for _ in places], np.int64)
-            symbols[places] = entries - table.radius
-            for place in places[entries == 2 * table.radius + 1]:
-                symbols[place] = self.escape(table.radius)
+        for k, table in enumerate(self.tables, 1):
+            places, radius = np.flatnonzero(flat == k), len(table[0]) // 2 - 1
+            entries = np.array([self.decode(*table) for _ in places], np.int64)
+            symbols[places] = entries - radius
+            for place in places[entries == 2 * radius + 1]:
+                symbols[place] = self.escape(radius)
         return symbols.reshape(indexes.shape)
 
-    def finish(self) -> None:
-        """Check that the coder has come to its start state."""
-        require(self.state == 0 and not self.words, "Damaged", "the coder does not end in its start state")
 
-
-# ---- The model: from symbols to pixels -------------------------------------------------------------------
-
-DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2"}
-ENTROPY_FIELDS = "latent_channels", "hyper_channels", "hyper_width", "scales", "passes"
-SYNTHESIS_FIELDS = "latent_channels", "width", "synthesis_blocks"
-
-
+# ---- The model: from symbols to pixels ----
 class Model:
-    """A weights file: `fields` of the architecture, `tensors` by name, the ids, `tables` and `layers`."""
+    """A weights file: `fields` of the architecture, `tensors` by name, the ids, the tables of the coder."""
 
     def __init__(self, weights: bytes) -> None:
         start = 8 + int.from_bytes(weights[:8], "little")
         entries = json.loads(weights[8:start])
         strings = entries.pop("__metadata__")
-        self.tensors: dict[str, NDArray[Any]] = {}
-        for name in sorted(entries):
-            if name.startswith(("entropy.", "synthesis.")):
-                first, last = entries[name]["data_offsets"]
-                values = np.frombuffer(weights[start + first : start + last], DTYPES[entries[name]["dtype"]])
-                self.tensors[name] = values.reshape(entries[name]["shape"])
-        self.fields = json.loads(strings["architecture"])
-        self.entropy_id = self.digest("entropy.", ENTROPY_FIELDS)[:8]
-        self.synthesis_id = self.digest("synthesis.", SYNTHESIS_FIELDS)[:4]
-        ids = self.entropy_id.hex(), self.synthesis_id.hex()
-        require(ids == (strings["entropy_id"], strings["synthesis_id"]), "BadWeights", "wrong ids")
-        require(strings["format"] == "aecodec-weights-1", "BadWeights", "another format")
-        self.tables = self.make_tables()
-        self.layers = make_layers(self.fields)
-        for name, layer in self.layers.items():
-            self.check_layer(name, layer)
+        dtypes = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2"}
+        self.fields, self.tensors = json.loads(strings["architecture"]), dict[str, Array]()
+        for name in sorted(entry for entry in entries if entry.startswith(("entropy.", "synthesis."))):
+            first, last = entries[name]["data_offsets"]
+            values = np.frombuffer(weights[start + first : start + last], dtypes[entries[name]["dtype"]])
+            self.tensors[name] = values.reshape(entries[name]["shape"])
+        entropy_fields = "latent_channels", "hyper_channels", "hyper_width", "scales", "passes"
+        self.entropy_id = self.digest("entropy.", entropy_fields)[:8]
+        self.synthesis_id = self.digest("synthesis.", ("latent_channels", "width", "synthesis_blocks"))[:4]
+        named = strings["format"], strings["entropy_id"], strings["synthesis_id"]
+        right = named == ("aecodec-weights-1", self.entropy_id.hex(), self.synthesis_id.hex())
+        require(right, "BadWeights", "the tensors do not give the ids, or the format is another")
+        frequencies, self.tables = self.tensors["entropy.tables.frequencies"].tolist(), list[Table]()
+        for radius in self.tensors["entropy.tables.radius"].tolist():
+            table, frequencies = frequencies[: 2 * radius + 2], frequencies[2 * radius + 2 :]
+            require(min(table) >= 1 and sum(table) == 2**24, "BadWeights", "a table breaks its rules")
+            self.tables.append((table, [0, *np.cumsum(table[:-1]).tolist()]))
 
     def digest(self, prefix: str, fields: tuple[str, ...]) -> bytes:
         """Compute the SHA-256 that an id is the beginning of."""
         record = {"format": 1} | {field: self.fields[field] for field in fields}
         sha = hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode())
-        for name, tensor in self.tensors.items():
-            if name.startswith(prefix):
-                shape = "x".join(map(str, tensor.shape))
-                sha.update(f"\n{name.removeprefix(prefix)} {tensor.dtype.name} {shape}\n".encode())
-                sha.update(tensor.tobytes())
+        for name in (name for name in self.tensors if name.startswith(prefix)):
+            tensor = self.tensors[name]
+            line = name.removeprefix(prefix), tensor.dtype.name, "x".join(map(str, tensor.shape))
+            sha.update(f"\n{' '.join(line)}\n".encode() + tensor.tobytes())
         return sha.digest()
+
+    def run(self, name: str, level: int, x: Ints, largest: int, low: int, high: int) -> Ints:
+        """Run a layer on x [I, h, w], of magnitudes up to `largest`; give [O, h, w], of low..high."""
+        tensors = (self.tensors[f"entropy.{name}.{part}"] for part in ("weight", "bias", "shift"))
+        weight, bias, shift = (tensor.astype(np.int64) for tensor in tensors)
+        bound = np.abs(weight).sum(tuple(range(1, weight.ndim))) * largest + np.abs(bias).max(0)
+        require(bool((bound <= 2**24).all()), "BadWeights", f"layer {name} breaks the bound")
+        sums: Ints = product(weight, x) + bias[level if len(bias) > 1 else 0, :, None, None]
+        return np.clip(sums >> shift[:, None, None], low, high)
+
+    def features(self, level: int, z: Ints, h: int, w: int) -> Ints:
+        """Compute the features [n, h, w] of a tile from z [N, ceil(h / 4), ceil(w / 4)]."""
+        x = self.run("hyper.enter", level, z, 127, 0, 1023)
+        for stage in "quarter", "half", "full":
+            x = x[:, :h, :w] if stage == "full" else x
+            x = self.run(f"hyper.{stage}.spatial", level, x, 1023, -511, 511)
+            x = self.run(f"hyper.{stage}.mix", level, x, 511, 0, 1023)
+            x = shuffle(x, 2) if stage != "full" else x
+        return self.run("hyper.leave", level, x, 1023, -511, 511)
+
+    def latents(self, level: int, coder: Coder, height: int, width: int) -> tuple[Ints, Ints]:
+        """Decode a tile of this size in pixels: z [N, ceil(H/64), ceil(W/64)], y_hat [M, ceil(H/16), ...]."""
+        z_index = self.tensors["entropy.z_index"][level, :, None, None].astype(np.int64)
+        z = coder.pop(np.tile(z_index, (1, ceil(height / 64), ceil(width / 64))))
+        require(int(np.abs(z).max()) <= 127, "Damaged", "|z| > 127")
+        y_hat = np.zeros((self.fields["latent_channels"], ceil(height / 16), ceil(width / 16)), np.int64)
+        features = self.features(level, z, *y_hat.shape[1:])
+        odd = np.indices(y_hat.shape[1:]).sum(0) % 2 == 1
+        for p, step in enumerate(self.fields["passes"]):
+            x, largest = features, 1023 if p == 0 else 511
+            if p > 0:
+                magnitude = self.tensors["entropy.compand"][np.minimum(np.abs(y_hat), 32767)]
+                x = np.concatenate([features, np.sign(y_hat) * magnitude])
+            x = self.run(f"pass{p}.enter", level, x, 511, 0, 1023)
+            if p > 0:
+                x = self.run(f"pass{p}.spatial", level, x, 1023, -511, 511)
+            mu = self.run(f"pass{p}.mu", level, x, largest, -16383, 16383)
+            index = self.run(f"pass{p}.index", level, x, largest, 0, self.fields["scales"] - 1)
+            where = {"even": ~odd, "odd": odd, "all": odd | ~odd}[step["parity"]]
+            y_hat[step["first"] : step["last"], where] = 16 * coder.pop(index[:, where]) + mu[:, where]
+        require(coder.state == 0 and not coder.words, "Damaged", "the coder does not end in its start state")
+        return z, y_hat
+
+    def synthesis(self, level: int, y_hat: Ints, channels: int) -> Pixels:
+        """Compute pixels [16 h, 16 w, channels] from y_hat [M, h, w], that of the whole picture."""
+
+        def dot(name: str, x: Array) -> Array:
+            weight, bias = (self.tensors[f"synthesis.{name}.{part}"] for part in ("weight", "bias"))
+            return product(weight.astype(np.float32), x) + bias[:, None, None]
+
+        def swish(t: Array) -> Array:
+            return t * np.clip(t + 3, 0, 6) / 6
+
+        def block(name: str, h: Array) -> Array:
+            values = self.tensors[f"synthesis.{name}.level.values"][level, :, None, None]
+            t = dot(f"{name}.spatial", swish(dot(f"{name}.enter", h) + values))
+            h = h + dot(f"{name}.leave", t)
+            return h + dot(f"{name}.contract", swish(dot(f"{name}.expand", h)))
+
+        coarse, fine = self.fields["synthesis_blocks"]
+        h = y_hat.astype(np.float32) / 16 / self.tensors["synthesis.gain"][level, :, None, None]
+        for number in range(coarse):
+            h = block(f"coarse.{number}", h)
+        h = shuffle(dot("up", h), 2)
+        for number in range(fine):
+            h = block(f"fine.{number}", h)
+        x_hat = shuffle(dot("leave", h), 8)
+        x_hat = x_hat.mean(0, keepdims=True) if channels == 1 else x_hat
+        return np.rint(np.clip(255 * x_hat, 0, 255)).astype(np.uint8).transpose(1, 2, 0)
+
+
+def product(weight: Array, x: Array) -> Array:
+    """Multiply [O, I] with x [I, h, w], or convolve x [O, h, w] with [O, 1, 3, 3]; give [O, h, w]."""
+    if weight.ndim == 2:
+        return np.tensordot(weight, x, 1)
+    (_, h, w), padded, result = x.shape, np.pad(x, ((0, 0), (1, 1), (1, 1))), np.zeros_like(x)
+    for a, b in np.ndindex(3, 3):
+        result += weight[:, :, a, b, None] * padded[:, a : a + h, b : b + w]
+    return result
+
+
+def shuffle(x: Array, f: int) -> Array:
+    """Turn [f^2 c, h, w] into [c, f h, f w]."""
+    channels, h, w = x.shape
+    return x.reshape(-1, f, f, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, f * h, f * w)
+
+
+@dataclass
+class Decoded:
+    """Pixels u8 [H, W, C], alpha u8 [H, W], z and y_hat of each neural tile (else None), metadata."""
+
+    pixels: Pixels
+    alpha: Pixels | None
+    tiles: list[tuple[Ints, Ints] | None]
+    icc: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+    resolution: tuple[int, int] | None
+
+
+def open_model(file: File, weights: bytes) -> Model:
+    """Open the weights, which must be those of the file."""
+    try:
+        model = Model(weights)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise Refused("BadWeights", repr(error)) from error
+    require(model.entropy_id == file.entropy_id, "UnknownModel", file.entropy_id.hex())
+    require(model.synthesis_id == file.synthesis_id, "SynthesisMismatch", file.synthesis_id.hex())
+    right = ceil(file.height / 16), ceil(file.width / 16), model.fields["latent_channels"]
+    require(file.latents == right, "Damaged", "the latent numbers are not those of the model")
+    return model
+
+
+def decode(data: bytes, weights: bytes) -> Decoded:
+    """Decode a file with the weights of its model; without a model nothing looks at the weights."""
+    file = File(data)
+    model = open_model(file, weights) if file.entropy_id != NO_MODEL else None
+    pixels = np.zeros((file.height, file.width, file.channels), np.uint8)
+    alpha, lossless = np.zeros(pixels.shape[:2], np.uint8), np.zeros(pixels.shape[:2], bool)
+    y_hat = np.zeros((file.latents[2], *file.latents[:2]), np.int64)  # stays 0 in lossless tiles
+    tiles: list[tuple[Ints, Ints] | None] = []
+    for number, tile in enumerate(file.tiles):
+        top, left = (place * file.tile_size for place in divmod(number, file.across))
+        here = np.s_[top : top + file.tile_size, left : left + file.tile_size]
+        h, w = lossless[here].shape
+        if model is None or tile[0] == 1:
+            pixels[here], lossless[here] = decode_png(tile[5:], h, w, file.channels), True
+            tiles.append(None)
+            decoded = pixels[here].tobytes()
+        else:
+            coder = Coder(np.frombuffer(tile, "<u4", offset=5).tolist(), model.tables)
+            z, y = model.latents(file.level, coder, h, w)
+            y_hat[:, top // 16 :, left // 16 :][:, : y.shape[1], : y.shape[2]] = y
+            tiles.append((z, y))
+            decoded = z.astype("<i4").tobytes() + y.astype("<i4").tobytes()
+        right = zlib.crc32(decoded).to_bytes(4, "little") == tile[1:5]
+        require(right, "LatentsMismatch", f"tile {number}: this decoder computes differently")
+        if file.alpha_tiles:
+            alpha[here] = decode_png(file.alpha_tiles[number], h, w, 1)[..., 0]
+    if model is not None:
+        picture = model.synthesis(file.level, y_hat, file.channels)[: file.height, : file.width]
+        pixels = np.where(lossless[..., None], pixels, picture)
+    found, resolution = file.metadata.get, file.resolution if RESOLUTION in file.metadata else None
+    transparency = alpha if file.alpha_tiles else None
+    return Decoded(pixels, transparency, tiles, found(ICC), found(EXIF), found(XMP), resolution)
+
+
+if __name__ == "__main__":
+    from PIL import Image
+
+    weights_file, source, target = map(Path, sys.argv[1:])
+    picture = decode(source.read_bytes(), weights_file.read_bytes())
+    planes = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    Image.fromarray(planes if planes.shape[2] > 1 else planes[..., 0]).save(target, icc_profile=picture.icc)

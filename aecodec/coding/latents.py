@@ -13,11 +13,15 @@ from torch import Tensor
 
 from aecodec.coding.rans import Decoder, Encoder, clip
 from aecodec.coding.tables import Tables
-from aecodec.errors import Damaged
+from aecodec.errors import Damaged, LatentsMismatch
 from aecodec.networks.architecture import Z_LIMIT, Pass
 from aecodec.networks.entropy import parity_mask
 from aecodec.networks.model import Entropy
 
+MISMATCH = (
+    "the file is intact but decodes to other latents on this machine than on the one that encoded it: "
+    "run `aec selftest` here and report what it prints"
+)
 SIXTEENTHS = 16  # units of y_hat and mu
 
 # What a unit of squared error in y is worth, in bits. Uniform quantisation at high rate, with steps that are
@@ -29,7 +33,7 @@ DISTORTION_BITS = 16.0
 class Coded:
     """A coded tile: its words, the CRC-32 of its integer latents, and y_hat in sixteenths, int32 [M, h, w].
 
-    `groups`: scale indexes and symbols in the order of decoding, z first; empty after decoding.
+    `groups`: scale indexes and symbols in the order of decoding, z first; decoding leaves both empty.
     """
 
     words: bytes
@@ -60,12 +64,23 @@ def encode(entropy: Entropy, y: Tensor, z: Tensor, level: int) -> Coded:
 
 
 def decode(entropy: Entropy, words: bytes, height: int, width: int, level: int) -> Coded:
-    """Decode a tile of height x width latents. Raises Damaged where no encoder can have written the words."""
+    """Decode a tile of height x width latents from words whose checksum was right.
+
+    Raises Damaged for words that no coder ends with, LatentsMismatch where the words do not fit the tables
+    that this machine chose for them.
+    """
     coder = Decoder(words)
+    try:
+        return _decode(entropy, coder, height, width, level)
+    except Damaged as fault:
+        raise LatentsMismatch(f"{MISMATCH} ({fault})") from fault
+
+
+def _decode(entropy: Entropy, coder: Decoder, height: int, width: int, level: int) -> Coded:
     rows, columns = -(-height // 4), -(-width // 4)
     z_symbols = coder.pop(_z_indexes(entropy, rows, columns, level), entropy.tables)
     if np.abs(z_symbols).max(initial=0) > Z_LIMIT:
-        raise Damaged(f"a hyper-latent is beyond {Z_LIMIT}: the file is damaged, copy or download it again")
+        raise Damaged(f"a hyper-latent is beyond {Z_LIMIT}")
 
     def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return coder.pop(indexes, entropy.tables)
@@ -73,7 +88,7 @@ def decode(entropy: Entropy, words: bytes, height: int, width: int, level: int) 
     z_hat = z_symbols.reshape(-1, rows, columns)
     y_hat = _run_passes(entropy, z_hat, level, height, width, choose)
     coder.finish()
-    return Coded(words, latents_crc(z_hat, y_hat), y_hat)
+    return Coded(b"", latents_crc(z_hat, y_hat), y_hat)
 
 
 def cheapest(residual: np.ndarray, indexes: np.ndarray, tables: Tables) -> np.ndarray:

@@ -12,8 +12,8 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadArgument, Damaged
-from .tables import MAX_ESCAPE_ZEROS, TOTAL, Tables, escape_values, exact_model
+from aecodec.coding.tables import MAX_ESCAPE_ZEROS, TOTAL, Tables, escape_values, exact_model
+from aecodec.errors import BadArgument, Damaged
 
 _BIT = exact_model(np.array([TOTAL // 2, TOTAL // 2]))
 _AGAIN = "the file is damaged, copy or download the file again"

@@ -14,7 +14,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadArgument, BadWeights
+from aecodec.errors import BadArgument, BadWeights
 
 PRECISION = 24  # bits: the frequencies of a table sum to 2^24
 TOTAL = 1 << PRECISION

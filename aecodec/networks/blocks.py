@@ -37,16 +37,23 @@ class LevelTable(nn.Module):
 
 
 class Pointwise(nn.Module):
-    """1x1 convolution whose weight is a matrix [out, in], which is what matrix optimizers want."""
+    """1x1 convolution whose weight is a matrix [out, in], which is what matrix optimizers want.
 
-    def __init__(self, inputs: int, outputs: int, gain: float = 1.0) -> None:
+    `precise`: in float32 under autocast too. On the linear path bfloat16 costs 0.7 dB at the highest levels.
+    """
+
+    def __init__(self, inputs: int, outputs: int, gain: float = 1.0, precise: bool = False) -> None:
         super().__init__()
+        self.precise = precise
         self.weight = nn.Parameter(torch.randn(outputs, inputs) * (gain * inputs**-0.5))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H, W]."""
-        return F.conv2d(x, self.weight[:, :, None, None], self.bias)
+        if not self.precise:
+            return F.conv2d(x, self.weight[:, :, None, None], self.bias)
+        with torch.autocast(x.device.type, enabled=False):
+            return F.conv2d(x.float(), self.weight[:, :, None, None], self.bias)
 
 
 class Depthwise(nn.Module):

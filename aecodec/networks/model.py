@@ -118,7 +118,7 @@ class Model:
 
     def _read(self, prefix: str) -> dict[str, Tensor]:
         with safe_open(self.weights.path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118: not iterable
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
     def _verify(self, entropy: Mapping[str, Tensor], synthesis: Mapping[str, Tensor]) -> None:

@@ -21,9 +21,9 @@ class Analysis(nn.Module):
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         fine, coarse = a.analysis_blocks
-        self.enter = Pointwise(PATCH_CHANNELS, a.width)
+        self.enter = Pointwise(PATCH_CHANNELS, a.width, precise=True)
         self.fine = nn.ModuleList(Block(a.width) for _ in range(fine))
-        self.down = Pointwise(4 * a.width, a.latent_channels)
+        self.down = Pointwise(4 * a.width, a.latent_channels, precise=True)
         self.coarse = nn.ModuleList(Block(a.latent_channels) for _ in range(coarse))
 
     def forward(self, x: Tensor, linear: bool = False) -> Tensor:
@@ -48,9 +48,9 @@ class Synthesis(nn.Module):
         super().__init__()
         coarse, fine = a.synthesis_blocks
         self.coarse = nn.ModuleList(Block(a.latent_channels, level_rows) for _ in range(coarse))
-        self.up = Pointwise(a.latent_channels, 4 * a.width)
+        self.up = Pointwise(a.latent_channels, 4 * a.width, precise=True)
         self.fine = nn.ModuleList(Block(a.width, level_rows) for _ in range(fine))
-        self.leave = Pointwise(a.width, PATCH_CHANNELS)
+        self.leave = Pointwise(a.width, PATCH_CHANNELS, precise=True)
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """`y_hat` already divided by the gain; levels [B]."""

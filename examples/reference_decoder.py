@@ -1,7 +1,7 @@
 """A second decoder for .aec pictures, written from the page FORMAT.md alone and to be read beside it.
 
-It says nothing again that the page says. Plain Python makes it slow. Everything up to y_hat is int64 arithmetic,
-the synthesis is float32. In the shell: `python reference_decoder.py WEIGHTS FILE.aec OUT.png`
+What the page says is not said again. Plain Python makes it slow. Everything up to y_hat is int64 arithmetic, the
+synthesis is float32. The command line is `python reference_decoder.py WEIGHTS FILE.aec OUT.png`.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ Table = tuple[list[int], list[int]]  # frequencies and left; the radius is len(l
 NO_MODEL, TILE, ALPHA_TILE, ICC, EXIF, XMP, RESOLUTION = bytes(8), 0x81, 0x82, 0x03, 0x04, 0x05, 0x06
 
 
+@dataclass(eq=False)
 class Refused(Exception):
     """The file or the weights are refused; `kind` is the name of the error in the page."""
 
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(f"{kind}: {why}")
-        self.kind = kind
+    kind: str
+    why: str
 
 
 def require(holds: bool, kind: str, why: str) -> None:
@@ -44,6 +44,7 @@ class Reader:
     """Reads fields one after the other; `short` is the error where the bytes end inside a field."""
 
     def __init__(self, data: bytes, short: str = "Damaged") -> None:
+        """Start at the first byte."""
         self.data, self.at, self.short = data, 0, short
 
     def take(self, count: int) -> bytes:
@@ -71,12 +72,22 @@ class Reader:
         right = zlib.crc32(self.data[start : self.at])
         require(self.number(4) == right, "Damaged", "a checksum does not fit its bytes")
 
+    def section(self, allowed: range | list[int]) -> tuple[int, bytes]:
+        """Read a section that must have one of the allowed tags; return the tag and the payload."""
+        start, tag, payload = self.at, self.number(1), self.take(self.leb())
+        self.checksum(start)
+        require(len(payload) > 0, "Damaged", "a section is empty")
+        require(tag < 128 or tag in (TILE, ALPHA_TILE), "UnknownSection", f"critical section {tag:#x}")
+        require(tag in allowed, "Damaged", f"section {tag:#x} stands where it may not")
+        return tag, payload
+
 
 # ---- The file ----
 class File:
     """A file taken apart: fields of the header, payloads of `tiles` and `alpha_tiles`, `metadata` by tag."""
 
     def __init__(self, data: bytes) -> None:
+        """Read the header, check what can be checked without the model, and read the sections."""
         reader = Reader(data, "Truncated")
         require(b"\x8eAEC\r\n".startswith(data[:6]), "NotAec", "the bytes do not start with the magic")
         require(reader.take(7)[6] == 1, "UnsupportedVersion", "version is not 1")
@@ -86,10 +97,9 @@ class File:
         self.level, self.tile_size, self.sections = reader.number(1), reader.leb(), reader.leb()
         reader.checksum(0)
         require(flags <= 1, "ReservedBits", "a reserved flag is set")
-        if self.entropy_id == NO_MODEL:
-            good = not any((*self.synthesis_id, *self.latents, self.level))
-        else:
-            good = 1 <= rows <= self.height and 1 <= columns <= self.width and planes >= 1
+        none = not any((*self.synthesis_id, *self.latents, self.level))
+        some = 1 <= rows <= self.height and 1 <= columns <= self.width and planes >= 1
+        good = none if self.entropy_id == NO_MODEL else some
         good &= 1 <= self.width < 2**31 and 1 <= self.height < 2**31 and self.channels in (1, 3)
         good &= 256 <= self.tile_size <= 65536 and self.tile_size % 64 == 0
         require(good, "Damaged", "a header field is outside its range")
@@ -108,9 +118,9 @@ class File:
         lengths = [reader.leb() for _ in range(indexed)]
         reader.checksum(start)
         for number, length in enumerate(lengths):
-            section = Reader(reader.take(length))
-            payloads.append(read_section(section, [TILE if number < self.count else ALPHA_TILE])[1])
-            require(section.at == length, "Damaged", "a section is shorter than the index says")
+            part = Reader(reader.take(length))
+            payloads.append(part.section([TILE if number < self.count else ALPHA_TILE])[1])
+            require(part.at == length, "Damaged", "a section is shorter than the index says")
         self.tiles, self.alpha_tiles = payloads[: self.count], payloads[self.count :]
         for tile in self.tiles:
             require(tile[0] <= 1, "UnknownSection", f"kind {tile[0]} of tile")
@@ -119,21 +129,11 @@ class File:
         require(neural == (self.entropy_id != NO_MODEL), "Damaged", "a model too many or too few")
         self.metadata: dict[int, bytes] = {}
         for _ in range(self.pieces):
-            tag, payload = read_section(reader, range(max(self.metadata, default=-1) + 1, 128))
+            tag, payload = reader.section(range(max(self.metadata, default=-1) + 1, 128))
             self.metadata[tag] = payload
         fields = Reader(self.metadata.get(RESOLUTION, bytes(2)))
         self.resolution = fields.leb(), fields.leb()
         require(fields.at == len(fields.data), "Damaged", "the resolution is not two leb")
-
-
-def read_section(reader: Reader, allowed: range | list[int]) -> tuple[int, bytes]:
-    """Read a section that must have one of the allowed tags; return the tag and the payload."""
-    start, tag, payload = reader.at, reader.number(1), reader.take(reader.leb())
-    reader.checksum(start)
-    require(len(payload) > 0, "Damaged", "a section is empty")
-    require(tag < 128 or tag in (TILE, ALPHA_TILE), "UnknownSection", f"critical section {tag:#x}")
-    require(tag in allowed, "Damaged", f"section {tag:#x} stands where it may not")
-    return tag, payload
 
 
 def decode_png(stream: bytes, height: int, width: int, channels: int) -> Pixels:
@@ -178,6 +178,7 @@ class Coder:
     """The coder of one tile; `tables[k - 1]` is the table of scale index k."""
 
     def __init__(self, words: list[int], tables: list[Table]) -> None:
+        """Come to the start state."""
         self.words, self.tables, self.state = words, tables, 0
         require(not words or words[-1] != 0, "Damaged", "the last word is 0")
         self.refill()
@@ -198,12 +199,11 @@ class Coder:
 
     def escape(self, radius: int) -> int:
         """Decode the symbol of an escape."""
-        bit, n, m = ([2**23, 2**23], [0, 2**23]), 0, 0
+        bit, n = ([2**23, 2**23], [0, 2**23]), 0
         while self.decode(*bit) == 0:
             n += 1
             require(n <= 11, "Damaged", "an escape has over 11 zeros")
-        for _ in range(n):
-            m = 2 * m + self.decode(*bit)
+        m = sum(self.decode(*bit) << place for place in reversed(range(n)))
         v = (1 << n) - 1 + m
         return -(radius + 1 + v // 2) if v % 2 else radius + 1 + v // 2
 
@@ -225,6 +225,7 @@ class Model:
     """A weights file: `fields` of the architecture, `tensors` by name, the ids, the tables of the coder."""
 
     def __init__(self, weights: bytes) -> None:
+        """Read a safetensors file and check it."""
         start = 8 + int.from_bytes(weights[:8], "little")
         entries = json.loads(weights[8:start])
         strings = entries.pop("__metadata__")
@@ -263,7 +264,7 @@ class Model:
         bound = np.abs(weight).sum(tuple(range(1, weight.ndim))) * largest + np.abs(bias).max(0)
         require(bool((bound <= 2**24).all()), "BadWeights", f"layer {name} breaks the bound")
         sums: Ints = product(weight, x) + bias[level if len(bias) > 1 else 0, :, None, None]
-        return np.clip(sums >> shift[:, None, None], low, high)
+        return (sums >> shift[:, None, None]).clip(low, high)
 
     def features(self, level: int, z: Ints, h: int, w: int) -> Ints:
         """Compute the features [n, h, w] of a tile from z [N, ceil(h / 4), ceil(w / 4)]."""
@@ -301,18 +302,16 @@ class Model:
     def synthesis(self, level: int, y_hat: Ints, channels: int) -> Pixels:
         """Compute pixels [16 h, 16 w, channels] from y_hat [M, h, w], that of the whole picture."""
 
-        def dot(name: str, x: Array) -> Array:
+        def dot(name: str, x: Array, swish: bool = False) -> Array:
+            x = x * np.clip(x + 3, 0, 6) / 6 if swish else x
             weight, bias = (self.tensors[f"synthesis.{name}.{part}"] for part in ("weight", "bias"))
             return product(weight.astype(np.float32), x) + bias[:, None, None]
 
-        def swish(t: Array) -> Array:
-            return t * np.clip(t + 3, 0, 6) / 6
-
         def block(name: str, h: Array) -> Array:
             values = self.tensors[f"synthesis.{name}.level.values"][level, :, None, None]
-            t = dot(f"{name}.spatial", swish(dot(f"{name}.enter", h) + values))
+            t = dot(f"{name}.spatial", dot(f"{name}.enter", h) + values, swish=True)
             h = h + dot(f"{name}.leave", t)
-            return h + dot(f"{name}.contract", swish(dot(f"{name}.expand", h)))
+            return h + dot(f"{name}.contract", dot(f"{name}.expand", h), swish=True)
 
         coarse, fine = self.fields["synthesis_blocks"]
         h = y_hat.astype(np.float32) / 16 / self.tensors["synthesis.gain"][level, :, None, None]

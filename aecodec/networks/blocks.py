@@ -24,12 +24,11 @@ class LevelTable(nn.Module):
         position = level * ((rows - 1) / (LEVELS - 1))
         at = torch.arange(rows, device=level.device)
         weights = (1 - (position[:, None] - at).abs()).clamp(min=0)  # [B, R] hat functions
-        values: Tensor = weights @ self.values
-        return values
+        return torch.mm(weights, self.values)
 
     def table(self) -> Tensor:
         """All levels at once: [256, C]."""
-        return self(torch.arange(LEVELS, dtype=torch.float32, device=self.values.device))
+        return self.forward(torch.arange(LEVELS, dtype=torch.float32, device=self.values.device))
 
     def set_table(self, table: Tensor) -> None:
         """Inverse of `table`."""

@@ -1,7 +1,7 @@
 """A second decoder for .aec pictures, written from the page FORMAT.md alone and to be read beside it.
 
-What the page says is not said again. Plain Python makes it slow. Everything up to y_hat is int64 arithmetic, the
-synthesis is float32. The command line is `python reference_decoder.py WEIGHTS FILE.aec OUT.png`.
+What the page says is not said again. Everything up to y_hat is int64 arithmetic, the synthesis is float32.
+The command line is `python reference_decoder.py WEIGHTS FILE.aec OUT.png`.
 """
 
 import hashlib
@@ -53,28 +53,24 @@ class Reader:
         self.at += count
         return self.data[self.at - count : self.at]
 
-    def number(self, count: int) -> int:
-        """Read a u8 (count 1) or a u32 (count 4)."""
-        return int.from_bytes(self.take(count), "little")
-
     def leb(self) -> int:
         """Read an unsigned LEB128 number."""
         data = self.take(1)
         while data[-1] & 128 and len(data) < 5:
             data += self.take(1)
         value = sum((byte & 127) << 7 * place for place, byte in enumerate(data))
-        require(data[-1] < 128 and value < 2**32, "Damaged", "a leb has over 5 bytes or is too large")
-        require(data[-1] > 0 or len(data) == 1, "Damaged", "a leb is not in its shortest form")
+        right = data[-1] < 128 and value < 2**32 and (data[-1] > 0 or len(data) == 1)
+        require(right, "Damaged", "a leb is too large or not in its shortest form")
         return value
 
     def checksum(self, start: int) -> None:
         """Read a crc and compare it with that of the bytes from `start` to it."""
-        right = zlib.crc32(self.data[start : self.at])
-        require(self.number(4) == right, "Damaged", "a checksum does not fit its bytes")
+        right = zlib.crc32(self.data[start : self.at]).to_bytes(4, "little")
+        require(self.take(4) == right, "Damaged", "a checksum does not fit its bytes")
 
     def section(self, allowed: range | list[int]) -> tuple[int, bytes]:
         """Read a section that must have one of the allowed tags; return the tag and the payload."""
-        start, tag, payload = self.at, self.number(1), self.take(self.leb())
+        start, tag, payload = self.at, self.take(1)[0], self.take(self.leb())
         self.checksum(start)
         require(len(payload) > 0, "Damaged", "a section is empty")
         require(tag < 128 or tag in (TILE, ALPHA_TILE), "UnknownSection", f"critical section {tag:#x}")
@@ -91,10 +87,10 @@ class File:
         reader = Reader(data, "Truncated")
         require(b"\x8eAEC\r\n".startswith(data[:6]), "NotAec", "the bytes do not start with the magic")
         require(reader.take(7)[6] == 1, "UnsupportedVersion", "version is not 1")
-        flags, self.entropy_id, self.synthesis_id = reader.number(1), reader.take(8), reader.take(4)
-        self.width, self.height, self.channels = reader.leb(), reader.leb(), reader.number(1)
+        flags, self.entropy_id, self.synthesis_id = reader.take(1)[0], reader.take(8), reader.take(4)
+        self.width, self.height, self.channels = reader.leb(), reader.leb(), reader.take(1)[0]
         rows, columns, planes = self.latents = reader.leb(), reader.leb(), reader.leb()
-        self.level, self.tile_size, self.sections = reader.number(1), reader.leb(), reader.leb()
+        self.level, self.tile_size, self.sections = reader.take(1)[0], reader.leb(), reader.leb()
         reader.checksum(0)
         require(flags <= 1, "ReservedBits", "a reserved flag is set")
         none = not any((*self.synthesis_id, *self.latents, self.level))
@@ -129,8 +125,7 @@ class File:
         require(neural == (self.entropy_id != NO_MODEL), "Damaged", "a model too many or too few")
         self.metadata: dict[int, bytes] = {}
         for _ in range(self.pieces):
-            tag, payload = reader.section(range(max(self.metadata, default=-1) + 1, 128))
-            self.metadata[tag] = payload
+            self.metadata.update([reader.section(range(max(self.metadata, default=-1) + 1, 128))])
         fields = Reader(self.metadata.get(RESOLUTION, bytes(2)))
         self.resolution = fields.leb(), fields.leb()
         require(fields.at == len(fields.data), "Damaged", "the resolution is not two leb")
@@ -202,7 +197,7 @@ class Coder:
         bit, n = ([2**23, 2**23], [0, 2**23]), 0
         while self.decode(*bit) == 0:
             n += 1
-            require(n <= 11, "Damaged", "an escape has over 11 zeros")
+            require(n <= 11, "LatentsMismatch", "an escape has over 11 zeros")
         m = sum(self.decode(*bit) << place for place in reversed(range(n)))
         v = (1 << n) - 1 + m
         return -(radius + 1 + v // 2) if v % 2 else radius + 1 + v // 2
@@ -251,8 +246,7 @@ class Model:
         """Compute the SHA-256 that an id is the beginning of."""
         record = {"format": 1} | {field: self.fields[field] for field in fields}
         sha = hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode())
-        for name in (name for name in self.tensors if name.startswith(prefix)):
-            tensor = self.tensors[name]
+        for name, tensor in filter(lambda item: item[0].startswith(prefix), self.tensors.items()):
             line = name.removeprefix(prefix), tensor.dtype.name, "x".join(map(str, tensor.shape))
             sha.update(f"\n{' '.join(line)}\n".encode() + tensor.tobytes())
         return sha.digest()
@@ -262,7 +256,7 @@ class Model:
         tensors = (self.tensors[f"entropy.{name}.{part}"] for part in ("weight", "bias", "shift"))
         weight, bias, shift = (tensor.astype(np.int64) for tensor in tensors)
         bound = np.abs(weight).sum(tuple(range(1, weight.ndim))) * largest + np.abs(bias).max(0)
-        require(bool((bound <= 2**24).all()), "BadWeights", f"layer {name} breaks the bound")
+        require(max(bound) <= 2**24 and max(shift) <= 24, "BadWeights", f"layer {name} breaks the bound")
         sums: Ints = product(weight, x) + bias[level if len(bias) > 1 else 0, :, None, None]
         return (sums >> shift[:, None, None]).clip(low, high)
 
@@ -280,7 +274,7 @@ class Model:
         """Decode a tile of this size in pixels: z [N, ceil(H/64), ceil(W/64)], y_hat [M, ceil(H/16), ...]."""
         z_index = self.tensors["entropy.z_index"][level, :, None, None].astype(np.int64)
         z = coder.pop(np.tile(z_index, (1, ceil(height / 64), ceil(width / 64))))
-        require(int(np.abs(z).max()) <= 127, "Damaged", "|z| > 127")
+        require(int(np.abs(z).max()) <= 127, "LatentsMismatch", "|z| > 127")
         y_hat = np.zeros((self.fields["latent_channels"], ceil(height / 16), ceil(width / 16)), np.int64)
         features = self.features(level, z, *y_hat.shape[1:])
         odd = np.indices(y_hat.shape[1:]).sum(0) % 2 == 1
@@ -296,11 +290,11 @@ class Model:
             index = self.run(f"pass{p}.index", level, x, largest, 0, self.fields["scales"] - 1)
             where = {"even": ~odd, "odd": odd, "all": odd | ~odd}[step["parity"]]
             y_hat[step["first"] : step["last"], where] = 16 * coder.pop(index[:, where]) + mu[:, where]
-        require(coder.state == 0 and not coder.words, "Damaged", "the coder does not end in its start state")
+        require(coder.state == 0 and not coder.words, "LatentsMismatch", "the coder does not end in its start state")
         return z, y_hat
 
     def synthesis(self, level: int, y_hat: Ints, channels: int) -> Pixels:
-        """Compute pixels [16 h, 16 w, channels] from y_hat [M, h, w], that of the whole picture."""
+        """Compute pixels u8 [16 h, 16 w, channels] from y_hat [M, h, w], that of the whole picture."""
 
         def dot(name: str, x: Array, swish: bool = False) -> Array:
             x = x * np.clip(x + 3, 0, 6) / 6 if swish else x
@@ -313,16 +307,15 @@ class Model:
             h = h + dot(f"{name}.leave", t)
             return h + dot(f"{name}.contract", dot(f"{name}.expand", h), swish=True)
 
-        coarse, fine = self.fields["synthesis_blocks"]
         h = y_hat.astype(np.float32) / 16 / self.tensors["synthesis.gain"][level, :, None, None]
-        for number in range(coarse):
+        for number in range(self.fields["synthesis_blocks"][0]):
             h = block(f"coarse.{number}", h)
         h = shuffle(dot("up", h), 2)
-        for number in range(fine):
+        for number in range(self.fields["synthesis_blocks"][1]):
             h = block(f"fine.{number}", h)
         x_hat = shuffle(dot("leave", h), 8)
         x_hat = x_hat.mean(0, keepdims=True) if channels == 1 else x_hat
-        return np.rint(np.clip(255 * x_hat, 0, 255)).astype(np.uint8).transpose(1, 2, 0)
+        return np.array(np.rint(np.clip(255 * x_hat, 0, 255)), np.uint8).transpose(1, 2, 0)
 
 
 def product(weight: Array, x: Array) -> Array:
@@ -337,10 +330,11 @@ def product(weight: Array, x: Array) -> Array:
 
 def shuffle(x: Array, f: int) -> Array:
     """Turn [f^2 c, h, w] into [c, f h, f w]."""
-    channels, h, w = x.shape
-    return x.reshape(-1, f, f, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, f * h, f * w)
+    parts = x.reshape(-1, f, f, *x.shape[1:]).transpose(0, 3, 1, 4, 2)
+    return parts.reshape(-1, f * x.shape[1], f * x.shape[2])
 
 
+# ---- All together ----
 @dataclass
 class Decoded:
     """Pixels u8 [H, W, C], alpha u8 [H, W], z and y_hat of each neural tile (else None), metadata."""
@@ -354,23 +348,18 @@ class Decoded:
     resolution: tuple[int, int] | None
 
 
-def open_model(file: File, weights: bytes) -> Model:
-    """Open the weights, which must be those of the file."""
-    try:
-        model = Model(weights)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise Refused("BadWeights", repr(error)) from error
-    require(model.entropy_id == file.entropy_id, "UnknownModel", file.entropy_id.hex())
-    require(model.synthesis_id == file.synthesis_id, "SynthesisMismatch", file.synthesis_id.hex())
-    right = ceil(file.height / 16), ceil(file.width / 16), model.fields["latent_channels"]
-    require(file.latents == right, "Damaged", "the latent numbers are not those of the model")
-    return model
-
-
 def decode(data: bytes, weights: bytes) -> Decoded:
     """Decode a file with the weights of its model; without a model nothing looks at the weights."""
     file = File(data)
-    model = open_model(file, weights) if file.entropy_id != NO_MODEL else None
+    try:
+        model = Model(weights) if file.entropy_id != NO_MODEL else None
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise Refused("BadWeights", repr(error)) from error
+    if model is not None:
+        require(model.entropy_id == file.entropy_id, "UnknownModel", file.entropy_id.hex())
+        require(model.synthesis_id == file.synthesis_id, "SynthesisMismatch", file.synthesis_id.hex())
+        right = ceil(file.height / 16), ceil(file.width / 16), model.fields["latent_channels"]
+        require(file.latents == right, "Damaged", "the latent numbers are not those of the model")
     pixels = np.zeros((file.height, file.width, file.channels), np.uint8)
     alpha, lossless = np.zeros(pixels.shape[:2], np.uint8), np.zeros(pixels.shape[:2], bool)
     y_hat = np.zeros((file.latents[2], *file.latents[:2]), np.int64)  # stays 0 in lossless tiles
@@ -389,16 +378,16 @@ def decode(data: bytes, weights: bytes) -> Decoded:
             y_hat[:, top // 16 :, left // 16 :][:, : y.shape[1], : y.shape[2]] = y
             tiles.append((z, y))
             decoded = z.astype("<i4").tobytes() + y.astype("<i4").tobytes()
-        right = zlib.crc32(decoded).to_bytes(4, "little") == tile[1:5]
-        require(right, "LatentsMismatch", f"tile {number}: this decoder computes differently")
+        same = zlib.crc32(decoded).to_bytes(4, "little") == tile[1:5]
+        require(same, "LatentsMismatch", f"tile {number}: this decoder computes differently")
         if file.alpha_tiles:
             alpha[here] = decode_png(file.alpha_tiles[number], h, w, 1)[..., 0]
     if model is not None:
         picture = model.synthesis(file.level, y_hat, file.channels)[: file.height, : file.width]
         pixels = np.where(lossless[..., None], pixels, picture)
     found, resolution = file.metadata.get, file.resolution if RESOLUTION in file.metadata else None
-    transparency = alpha if file.alpha_tiles else None
-    return Decoded(pixels, transparency, tiles, found(ICC), found(EXIF), found(XMP), resolution)
+    opacity = alpha if file.alpha_tiles else None
+    return Decoded(pixels, opacity, tiles, found(ICC), found(EXIF), found(XMP), resolution)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,16 @@ class EntropyModel:
         return x
 
 
+def covers(a: Architecture) -> bool:
+    """Whether the passes code every channel at every position exactly once."""
+    times = torch.zeros(a.latent_channels, 2, 2, dtype=torch.int64)
+    for part in a.passes:
+        if not 0 <= part.first < part.last <= a.latent_channels or part.parity not in ("all", "even", "odd"):
+            return False
+        times[part.first : part.last] += parity_mask(part, 2, 2)
+    return bool((times == 1).all())
+
+
 def parity_mask(part: Pass, height: int, width: int) -> Tensor:
     """Positions of a pass: bool [height, width]."""
     if part.parity == "all":

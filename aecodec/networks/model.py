@@ -22,7 +22,7 @@ from aecodec.models import (
 )
 from aecodec.networks.architecture import Architecture
 from aecodec.networks.blocks import LEVELS
-from aecodec.networks.entropy import COMPAND_SIZE, EntropyModel
+from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT, EntropyModel, covers
 from aecodec.networks.integer import IntegerLayer, exact_on, load_layers, reduced_precision
 from aecodec.networks.transform import Analysis, HyperAnalysis, Synthesis
 
@@ -58,8 +58,16 @@ class Entropy:
             raise BadWeights(f"the weights lack {error.args[0]}: they are of another architecture") from error
         wanted = COMPAND_SIZE if len(a.passes) > 1 else 0
         shapes = (z_index.shape, len(compand), tables.count)
-        if shapes != ((LEVELS, a.hyper_channels), wanted, a.scales) or int(z_index.max()) >= a.scales:
+        if shapes != ((LEVELS, a.hyper_channels), wanted, a.scales):
             raise BadWeights(f"z_index, compand and tables have sizes {shapes}: another architecture")
+        if int(z_index.max()) >= a.scales or (
+            wanted and not 0 <= compand.min() <= compand.max() <= SIGNED_LIMIT
+        ):
+            raise BadWeights("z_index or compand holds values outside its range: the weights are damaged")
+        if not covers(a):
+            raise BadWeights(
+                "the passes do not code every latent once: the weights are of another architecture"
+            )
         return cls(a, load_layers(a, tensors), tables, z_index, compand, device)
 
     def network(self) -> tuple[EntropyModel, torch.device, torch.dtype]:

@@ -290,7 +290,7 @@ class Model:
             index = self.run(f"pass{p}.index", level, x, largest, 0, self.fields["scales"] - 1)
             where = {"even": ~odd, "odd": odd, "all": odd | ~odd}[step["parity"]]
             y_hat[step["first"] : step["last"], where] = 16 * coder.pop(index[:, where]) + mu[:, where]
-        require(coder.state == 0 and not coder.words, "LatentsMismatch", "the coder does not end at its start")
+        require(coder.state == 0 and not coder.words, "LatentsMismatch", "the coder is not at its start")
         return z, y_hat
 
     def synthesis(self, level: int, y_hat: Ints, channels: int) -> Pixels:

@@ -14,7 +14,7 @@ from aecodec import __version__
 from aecodec.cli.files import silence_stdout
 from aecodec.errors import AecError, TooLarge
 
-COMMANDS = ("compress", "decompress", "info", "selftest", "train")  # each a module here and a function in it
+COMMANDS = ("compress", "decompress", "info", "models", "selftest", "train")  # modules here
 UNEXPECTED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141  # the last two are what a shell gives for the signals
 
 
@@ -67,10 +67,10 @@ def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:
 
 
 def _is_out_of_memory(fault: Exception) -> bool:
-    """Torch says by RuntimeError what Python says by MemoryError."""
-    return isinstance(fault, MemoryError) or (
-        isinstance(fault, RuntimeError) and ("out of memory" in str(fault) or "allocate memory" in str(fault))
-    )
+    """Say whether memory was short; torch tells it by a RuntimeError and the words of each allocator."""
+    phrases = ("out of memory", "not enough memory", "can't allocate memory")
+    said = isinstance(fault, RuntimeError) and any(phrase in str(fault) for phrase in phrases)
+    return said or isinstance(fault, MemoryError)
 
 
 def _describe(fault: Exception) -> str:

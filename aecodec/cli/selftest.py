@@ -8,6 +8,8 @@ from aecodec.cli import options
 from aecodec.errors import LatentsMismatch
 
 if TYPE_CHECKING:
+    import torch
+
     from aecodec.models import Weights
     from aecodec.pictures import Picture
 
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 def selftest(model: str | None, device: str) -> None:
     """Show that this machine decodes to the same latents as every other.
 
-    Runs every integer layer of each installed model, or of --model, on inputs that drive its sums to both ends of
-    their range, and compares it bit for bit with 64-bit arithmetic on the CPU. Then encodes a picture and decodes
-    it again.
+    Runs every integer layer of each installed model, or of --model, on inputs that drive its sums to both
+    ends of their range, and compares it bit for bit with 64-bit arithmetic on the CPU. Then encodes a picture
+    and decodes it again.
     """
     from aecodec import models
     from aecodec.codec import Codec  # not above: `aec --help` does without torch
@@ -34,24 +36,24 @@ def selftest(model: str | None, device: str) -> None:
         click.echo(f"  a picture of {width} x {height} pixels decodes to the latents that were encoded")
 
 
-def _check_layers(weights: "Weights", device: object) -> None:
+def _check_layers(weights: "Weights", device: "torch.device") -> None:
     """Print for both float types whether all layers are exact, and which the codec uses."""
     import torch
 
     from aecodec.networks import integer
     from aecodec.networks.model import Model
 
-    entropy = Model(weights, torch.device(str(device))).entropy
+    entropy = Model(weights, device).entropy
     click.echo(f"  the bound is proved: float32 holds every sum in all {len(entropy.layers)} integer layers")
     for dtype in (torch.float32, torch.float64):
-        layers = entropy.layers.items()
-        inexact = [name for name, layer in layers if not integer.exact_on({name: layer}, entropy.device, dtype)]
-        result = f"not exact in {', '.join(inexact)}" if inexact else f"exact in all {len(layers)}"
-        click.echo(f"  {_name(dtype)} on {entropy.device}: {result}")
+        each = ({name: layer} for name, layer in entropy.layers.items())
+        inexact = [name for layer in each for name in layer if not integer.exact_on(layer, device, dtype)]
+        result = f"not exact in {', '.join(inexact)}" if inexact else "exact in every layer"
+        click.echo(f"  {_name(dtype)} on {device}: {result}")
     used_device, used_dtype = entropy.arithmetic()
     click.echo(f"  in use: {_name(used_dtype)} on {used_device}, torch {torch.__version__}")
     if not integer.exact_on(entropy.layers, used_device, used_dtype):
-        raise LatentsMismatch("no arithmetic of this machine is exact: it can neither read nor write .aec files")
+        raise LatentsMismatch("no arithmetic here is exact: do not read or write .aec files on this machine")
 
 
 def _name(dtype: object) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,15 +49,31 @@ def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float]
     else:
         trainer.start()
 
+    card: dict[str, Any] = {"recipe": dataclasses.asdict(job.recipe)}
+
     def on_tenth(trainer: Trainer) -> None:
         if validation:
-            curves = validation.curves(trainer.averaged)
-            say(f"step {trainer.step}, {trainer.seconds / 60:.1f} min: {validation.summary(curves)}")
+            summary = validation.summary(validation.curves(trainer.averaged))
+            card["rate_distortion"] = f"held-back pictures: {summary}"
+            say(f"step {trainer.step}, {trainer.seconds / 60:.1f} min: {summary}")
 
     trainer.run(on_log, on_tenth)
-    card = {"recipe": dataclasses.asdict(job.recipe), "steps": trainer.step, "minutes": trainer.seconds / 60}
+    _draw(job.out, say)
+    card |= {"steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
     calibration = [patches.batch(1, CALIBRATION_SIDE) for _ in range(CALIBRATION_PATCHES)]
     return export(trainer.averaged, calibration, job.out, job.recipe.name, job.recipe.version, card)
+
+
+def _draw(out: Path, say: Callable[[str], None]) -> None:
+    """Learning curves, where there is a log and something to draw with."""
+    if not (out / "log.csv").exists():
+        return
+    try:
+        from aecodec.training.plots import learning_curves
+    except ImportError:
+        say("no learning curves: matplotlib is missing, install aecodec[train]")
+        return
+    learning_curves(out / "log.csv", out / "curves.png")
 
 
 def _report(loaded: Loaded, say: Callable[[str], None]) -> None:

@@ -85,17 +85,17 @@ class Trainer:
     def run(self, on_log: Callable[[Logged, float], None], on_tenth: Callable[["Trainer"], None]) -> None:
         """Train until the budget is spent. Raises TrainingDiverged when the loss is not finite."""
         sums = torch.zeros(3, device=self.device)
-        pixels, began, saved = 0, time.monotonic(), time.monotonic()
+        steps, pixels, began, saved = 0, 0, time.monotonic(), time.monotonic()
         while (progress := self._progress()) < 1:
             tenth, before = int(progress * 10), time.monotonic()
             x = self.patches.batch(self.recipe.batch, self._side(progress))
             sums += self._update(x, progress)
             pixels += x.shape[0] * x.shape[2] * x.shape[3]
-            self.step += 1
+            self.step, steps = self.step + 1, steps + 1
             if self.step % LOG_EVERY == 0:
                 spent = time.monotonic() - began
-                self._log(sums / LOG_EVERY, pixels / spent / 1e6, progress, on_log)
-                sums, pixels, began = torch.zeros_like(sums), 0, time.monotonic()
+                self._log(sums / steps, pixels / spent / 1e6, progress, on_log)
+                sums, steps, pixels, began = torch.zeros_like(sums), 0, 0, time.monotonic()
             self.seconds += time.monotonic() - before
             if time.monotonic() - saved > CHECKPOINT_EVERY:
                 self._require_finite(sums)

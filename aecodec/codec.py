@@ -14,7 +14,15 @@ from torch import Tensor
 from aecodec import container, models, pictures
 from aecodec.coding import latents
 from aecodec.container import Container, Header, Tile
-from aecodec.errors import BadArgument, BadQuality, Damaged, LatentsMismatch, NoGpu, TooLarge
+from aecodec.errors import (
+    BadArgument,
+    BadQuality,
+    Damaged,
+    LatentsMismatch,
+    NoGpu,
+    TooLarge,
+    UnknownSection,
+)
 from aecodec.networks.architecture import HYPER_STRIDE, STRIDE
 from aecodec.networks.model import Model
 from aecodec.pictures import MAX_PIXELS, Picture
@@ -101,6 +109,7 @@ class Codec:
         header, _ = container.read_header(data)
         _check_size(header, self.max_pixels)
         file = container.read(data)
+        _check_kinds(file)
         weights = models.find_by_id(header.entropy_id, header.synthesis_id, self.model)
         model = self._load(weights)
         _check_latents(header, model)
@@ -109,7 +118,7 @@ class Codec:
         return Picture(pixels, file.icc, file.exif, file.xmp, file.resolution)
 
     def _load(self, weights: models.Weights) -> Model:
-        with self._lock:
+        with self._lock, torch.device("cpu"):
             if weights.path not in self._loaded:
                 self._loaded[weights.path] = Model(weights, self.device)
             return self._loaded[weights.path]
@@ -133,8 +142,12 @@ def pick_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def _exact() -> Iterator[None]:
-    """No autograd, and no autocast that the caller may have switched on for this thread."""
-    with torch.inference_mode(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+    """No autograd, and neither the autocast nor the default device that the caller may have set."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch.device("cpu"))
+        for device in ("cpu", "cuda"):
+            stack.enter_context(torch.autocast(device, enabled=False))
         yield
 
 
@@ -144,8 +157,8 @@ def _exact() -> Iterator[None]:
 def _encode_tiles(model: Model, pixels: np.ndarray, level: int) -> Iterator[Tile]:
     height, width = pixels.shape[:2]
     gain = model.gain[level][:, None, None]
-    at = torch.tensor([float(level)], device=model.device)
-    for box in tile_boxes(width, height):
+    at = torch.tensor([level], dtype=torch.float32, device=model.device)
+    for box in tile_boxes(width, height, TILE_SIZE):
         y = _analyse(model, pixels, box) * gain
         z = model.hyper_analysis(_whole_hyper(y)[None], at)[0]
         coded = latents.encode(model.entropy, y, z, level)
@@ -180,6 +193,13 @@ def _check_size(header: Header, max_pixels: int) -> None:
             f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: "
             f"decoding takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels to do it"
         )
+
+
+def _check_kinds(file: Container) -> None:
+    """Refuse what the format has but this version does not decode; left out, it would be another picture."""
+    if file.alpha or any(tile.kind != container.NEURAL for tile in file.tiles):
+        what = "an alpha channel" if file.alpha else "lossless tiles"
+        raise UnknownSection(f"the file has {what}, which this version does not decode: update aecodec")
 
 
 def _check_latents(header: Header, model: Model) -> None:
@@ -229,7 +249,7 @@ def _synthesise(model: Model, window: np.ndarray, top: int, box: Box, header: He
     area = box.inside(Box(top, 0, top, 0)).latents()
     outer = area.widened(synthesis_halo(model.architecture), window.shape[1], window.shape[2])
     y_hat = torch.from_numpy(window[:, *outer.slices].copy()).to(model.device)
-    level = torch.tensor([float(header.level)], device=model.device)
+    level = torch.tensor([header.level], dtype=torch.float32, device=model.device)
     y_hat = y_hat.float() / (latents.SIXTEENTHS * model.gain[header.level][:, None, None])
     x_hat = model.synthesis(y_hat[None].contiguous(memory_format=torch.channels_last), level)[0]
     start = area.inside(outer, STRIDE)

@@ -62,7 +62,7 @@ class Box:
         )
 
 
-def tile_boxes(width: int, height: int, size: int = TILE_SIZE) -> Iterator[Box]:
+def tile_boxes(width: int, height: int, size: int) -> Iterator[Box]:
     """Tiles in raster order; those of the last row and column end with the picture."""
     for top in range(0, height, size):
         for left in range(0, width, size):

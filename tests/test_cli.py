@@ -161,6 +161,11 @@ def test_info_for_a_person_and_for_a_program(run, example):
     assert first["bytes"] == len(example) == sum(part["bytes"] for part in first["sections"])
 
 
+def test_models_lists_what_is_installed_and_where(run, tiny_model):
+    said = run("models").stdout
+    assert "tiny, version " in said and str(tiny_model) in said
+
+
 def test_selftest_shows_each_float_type(run):
     said = run("selftest", "--device", "cpu").stdout
     assert "  float32 on cpu: exact in every layer\n" in said

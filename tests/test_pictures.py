@@ -257,9 +257,16 @@ def test_our_limit_stands_for_the_one_of_pillow(monkeypatch):
         warnings.simplefilter("error")
         for format in ("PNG", "JPEG", "BMP", "PPM"):
             assert pictures.load(picture_file(Image.fromarray(pixels()), format)).pixels.shape == (19, 31, 3)
-    with pytest.raises(errors.TooLarge, match="Pillow"):  # its WebP plugin asks by itself
-        pictures.load(picture_file(Image.fromarray(pixels()), "WEBP"))
     assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_plugin_that_has_its_own_limit_is_quoted(monkeypatch):
+    def refuse(file, name):
+        raise Image.DecompressionBombError("too many pixels")
+
+    monkeypatch.setitem(Image.OPEN, "PNG", (refuse, Image.OPEN["PNG"][1]))
+    with pytest.raises(errors.TooLarge, match="Pillow refuses to read this PNG picture: too many pixels"):
+        pictures.load(PHOTO)
 
 
 # Metadata

@@ -49,7 +49,7 @@ def test_every_command_is_documented():
 def test_every_help_ends_with_an_example_and_names_no_unknown_option(command):
     text = CliRunner().invoke(aec, [command, "--help"]).stdout
     example = " ".join(text.split("\n\n")[-1].split())
-    assert example.startswith(f"Example: aec {command} ")
+    assert example.startswith(f"Example: aec {command}")
     usage = next(cells[0] for cells in rows("Commands") if cells[0].startswith(f"`aec {command}"))
     for option in re.findall(r"--?\w+", usage):
         assert option in text

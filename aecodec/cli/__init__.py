@@ -86,7 +86,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
     epilog="Example: aec compress photo.png -o photo.aec",
 )
 @click.version_option(__version__, prog_name="aec")

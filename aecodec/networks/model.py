@@ -1,5 +1,6 @@
 """A model in memory: verified weights, ready to encode and decode."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,13 @@ from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT, EntropyModel, c
 from aecodec.networks.integer import IntegerLayer, exact_on, load_layers, reduced_precision
 from aecodec.networks.transform import Analysis, HyperAnalysis, Synthesis
 
+STORED = {  # types of what the entropy model has beside its layers
+    "tables.radius": torch.int32,
+    "tables.frequencies": torch.int32,
+    "z_index": torch.uint8,
+    "compand": torch.int16,
+}
+
 
 @dataclass
 class Entropy:
@@ -50,15 +58,16 @@ class Entropy:
     @classmethod
     def load(cls, a: Architecture, tensors: Mapping[str, Tensor], device: torch.device) -> "Entropy":
         """From the tensors under `entropy.` without that prefix. Raises BadWeights."""
-        try:
-            tables = Tables(tensors["tables.radius"].numpy(), tensors["tables.frequencies"].numpy())
-            z_index = tensors["z_index"].numpy()
-            compand = tensors.get("compand", torch.zeros(0, dtype=torch.int16))
-        except KeyError as error:
-            raise BadWeights(f"the weights lack {error.args[0]}: they are of another architecture") from error
+        tensors = {"compand": torch.zeros(0, dtype=torch.int16), **tensors}
+        for name, dtype in STORED.items():
+            found = tensors[name].dtype if name in tensors else "missing"
+            if found != dtype:
+                raise BadWeights(f"{name} is {found}, not {dtype}: the weights are of another architecture")
+        tables = Tables(tensors["tables.radius"].numpy(), tensors["tables.frequencies"].numpy())
+        z_index, compand = tensors["z_index"].numpy(), tensors["compand"]
         wanted = COMPAND_SIZE if len(a.passes) > 1 else 0
-        shapes = (z_index.shape, len(compand), tables.count)
-        if shapes != ((LEVELS, a.hyper_channels), wanted, a.scales):
+        shapes = (z_index.shape, tuple(compand.shape), tables.count)
+        if shapes != ((LEVELS, a.hyper_channels), (wanted,), a.scales):
             raise BadWeights(f"z_index, compand and tables have sizes {shapes}: another architecture")
         if int(z_index.max()) >= a.scales or (
             wanted and not 0 <= compand.min() <= compand.max() <= SIGNED_LIMIT
@@ -110,18 +119,25 @@ class Model:
         """Load and verify the decoder's half. Raises BadWeights."""
         self.weights, self.device = weights, device
         try:
-            self.architecture = Architecture.from_record(dict(weights.architecture))
+            record = dict(weights.architecture)
+            known = [field.name for field in dataclasses.fields(Architecture)]  # a decoder ignores others
+            self.architecture = Architecture.from_record({k: v for k, v in record.items() if k in known})
+            entropy, synthesis = self._read("entropy."), self._read("synthesis.")
+            self._verify(entropy, synthesis)
         except (TypeError, KeyError, ValueError) as error:
             raise BadWeights(
                 f"{weights.path} is of an architecture that this version does not know"
             ) from error
-        entropy, synthesis = self._read("entropy."), self._read("synthesis.")
-        self._verify(entropy, synthesis)
         try:
             self.entropy = Entropy.load(self.architecture, entropy, device)
         except BadWeights as error:
             raise BadWeights(f"{weights.path}: {error}") from error
-        self.gain = synthesis.pop("gain").float().to(device)  # [256, M]
+        gain = synthesis.pop("gain", torch.zeros(0))
+        if gain.shape != (LEVELS, self.architecture.latent_channels):
+            raise BadWeights(f"{weights.path}: synthesis.gain is of another architecture, or missing")
+        if any(t.dtype != torch.float16 for t in (gain, *synthesis.values())):
+            raise BadWeights(f"{weights.path}: the synthesis is not stored in float16")
+        self.gain = gain.float().to(device)  # [256, M]
         self.synthesis = self._network(Synthesis, synthesis, LEVELS)
 
     def _read(self, prefix: str) -> dict[str, Tensor]:
@@ -159,8 +175,11 @@ class Model:
     @cached_property
     def quality_levels(self) -> np.ndarray:
         """Level (float, 0..255, rising) of the qualities 0, 5, ..., 100."""
-        levels: np.ndarray = self._read("encoder.")["quality_levels"].numpy()
-        return levels
+        levels = self._read("encoder.quality_levels").get("")
+        if levels is None:
+            raise BadWeights(f"{self.weights.path} can decode but not encode: it has no quality levels")
+        array: np.ndarray = levels.numpy()
+        return array
 
     def level(self, quality: float) -> int:
         """The rate level that stands for a quality, 0..100."""

@@ -1,0 +1,223 @@
+"""Files that must be refused, one fault in each. Their names begin with the error."""
+
+import zlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import rans_reference
+import torch
+from samples import chunk, given, header_for, lossless, photo, png, section, with_alpha
+
+from aecodec import container
+from aecodec.coding import latents
+from aecodec.container import Container, Tile
+from aecodec.fields import leb, u32, with_crc
+from aecodec.networks.architecture import Pass
+from aecodec.networks.model import Model
+
+
+def build(
+    file: Container, *metadata: bytes, tiles: Any = None, index: bytes | None = None, **fields: bytes
+) -> bytes:
+    """A file like `file`, wrong where the caller wants it: other header fields, tiles, index or metadata."""
+    header = file.header
+    if tiles is None:
+        tiles = [section(0x81, bytes([t.kind]) + u32(t.latents_crc) + t.payload) for t in file.tiles]
+    sections = tiles + [section(0x82, stream) for stream in file.alpha]
+    default = {
+        "magic": container.MAGIC,
+        "version": b"\1",
+        "flags": bytes([header.alpha]),
+        "entropy_id": header.entropy_id,
+        "synthesis_id": header.synthesis_id,
+        "width": leb(header.width),
+        "height": leb(header.height),
+        "channels": bytes([header.channels]),
+        "latent_height": leb(header.latent_height),
+        "latent_width": leb(header.latent_width),
+        "latent_channels": leb(header.latent_channels),
+        "level": bytes([header.level]),
+        "tile_size": leb(header.tile_size),
+        "sections": leb(len(sections) + len(metadata)),
+    }
+    assert fields.keys() <= default.keys()
+    index = with_crc(*(leb(len(part)) for part in sections)) if index is None else index
+    return b"".join([with_crc(*(default | fields).values()), index, *sections, *metadata])
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def refuse_files(model: Model) -> dict[str, bytes]:
+    """Of a picture of 24 x 20 pixels; every fault is alone in its file."""
+    settled = given(model, 2, 2, 128, 3)
+    coded = latents.encode(model.entropy, *map(torch.from_numpy, settled[:2]), settled.level)
+    header = header_for(model, 24, 20, 3, settled.level, 1024)
+    file = Container(header, (Tile(container.NEURAL, coded.latents_crc, coded.words),))
+    resolution = section(0x06, leb(72_000) + leb(72_000))
+    good = build(file, resolution)
+    assert good == container.write(replace(file, resolution=(72_000, 72_000)))
+    parts = {part.name: part.offset + part.length for part in container.layout(good)}
+    return (
+        _refuse_bytes(good, parts, file)
+        | _refuse_header(file, resolution)
+        | _refuse_sections(file, resolution)
+        | _refuse_lossless(file)
+        | _refuse_model(model, file, coded)
+    )
+
+
+def _refuse_bytes(good: bytes, ends: dict[str, int], file: Container) -> dict[str, bytes]:
+    """Bytes that were changed, lost or added on the way."""
+    return {
+        "NotAec-text": b"a text\n",
+        "NotAec-png": png(photo(3, 2)),
+        "NotAec-line-endings": good.replace(b"\r\n", b"\n", 1),
+        "Truncated-nothing": b"",
+        "Truncated-magic": good[:5],
+        "Truncated-header": good[: ends["header"] - 1],
+        "Truncated-index": good[: ends["index"] - 1],
+        "Truncated-tile": good[: ends["tile 0"] - 9],
+        "Truncated-metadata": good[:-1],
+        "Damaged-header": flipped(good, 20),
+        "Damaged-index": flipped(good, ends["index"] - 3),
+        "Damaged-tile": flipped(good, ends["tile 0"] - 9),
+        "Damaged-metadata": flipped(good, len(good) - 6),
+        "TrailingBytes-zero": good + b"\0",
+        "TrailingBytes-twice-the-file": good + good,
+    }
+
+
+def _refuse_header(file: Container, resolution: bytes) -> dict[str, bytes]:
+    huge = {name: leb(2**31 - 1) for name in ("width", "height")}
+    huge |= {name: leb(2**27) for name in ("latent_height", "latent_width")}
+    large = {"width": leb(2**14), "latent_width": leb(2**10)}
+    large |= {"height": leb(2**14 + 1), "latent_height": leb(2**10 + 1)}
+    entropy_id, synthesis_id = file.header.entropy_id, file.header.synthesis_id
+    faults = {
+        "UnsupportedVersion-0": {"version": b"\0"},
+        "UnsupportedVersion-2": {"version": b"\2"},
+        "ReservedBits-lowest": {"flags": b"\2"},
+        "ReservedBits-highest": {"flags": b"\x80"},
+        "Damaged-width-0": {"width": b"\0"},
+        "Damaged-height-of-32-bits": {"height": leb(2**31)},
+        "Damaged-width-in-two-bytes": {"width": b"\x98\0"},
+        "Damaged-width-in-six-bytes": {"width": b"\x98\x80\x80\x80\x80\0"},
+        "Damaged-channels-2": {"channels": b"\2"},
+        "Damaged-latent-height": {"latent_height": leb(3)},
+        "Damaged-latent-width": {"latent_width": leb(1)},
+        "Damaged-latent-channels": {"latent_channels": leb(11)},
+        "Damaged-tile-size-192": {"tile_size": leb(192)},
+        "Damaged-tile-size-1000": {"tile_size": leb(1000)},
+        "Damaged-no-sections": {"sections": b"\0"},
+        "Damaged-200-sections": {"sections": leb(200)},
+        "TooLarge-2-to-the-62": huge | {"tile_size": leb(65536), "sections": leb(2**30)},
+        "TooLarge-by-one-row": large | {"tile_size": leb(65536), "sections": leb(1)},
+        "UnknownModel-other-id": {"entropy_id": flipped(entropy_id, 7)},
+        "SynthesisMismatch-other-id": {"synthesis_id": flipped(synthesis_id, 3)},
+    }
+    return {name: build(file, resolution, **fields) for name, fields in faults.items()}
+
+
+def _refuse_sections(file: Container, resolution: bytes) -> dict[str, bytes]:
+    (tile,) = file.tiles
+    payload = bytes([tile.kind]) + u32(tile.latents_crc) + tile.payload
+    whole = section(0x81, payload)
+    return {
+        "Damaged-index-longer-than-tile": build(file, resolution, index=with_crc(leb(len(whole) + 1))),
+        "Damaged-index-shorter-than-tile": build(file, resolution, index=with_crc(leb(len(whole) - 1))),
+        "Damaged-alpha-tag-on-a-tile": build(file, resolution, tiles=[section(0x82, payload)]),
+        "Damaged-icc-tag-on-a-tile": build(file, resolution, tiles=[section(0x03, payload)]),
+        "Damaged-tile-tag-on-metadata": build(file, section(0x81, payload)),
+        "Damaged-empty-metadata": build(file, section(0x03, b"")),
+        "Damaged-tags-fall": build(file, resolution, section(0x05, b"<x/>")),
+        "Damaged-tag-twice": build(file, resolution, resolution),
+        "Damaged-unknown-tags-fall": build(file, section(0x41, b"a"), section(0x40, b"b")),
+        "Damaged-resolution-of-one-number": build(file, section(0x06, leb(72_000))),
+        "Damaged-resolution-of-three-numbers": build(file, section(0x06, 3 * leb(72_000))),
+        "Damaged-tile-of-four-bytes": build(file, tiles=[section(0x81, payload[:4])]),
+        "Damaged-words-not-whole": build(file, tiles=[section(0x81, payload[:-1])]),
+        "Damaged-last-word-0": build(file, tiles=[section(0x81, payload + bytes(4))]),
+        "UnknownSection-tile": build(file, tiles=[section(0xC1, payload)]),
+        "UnknownSection-metadata": build(file, resolution, section(0xC1, b"from the future")),
+        "UnknownSection-kind-of-tile": build(file, tiles=[section(0x81, b"\2" + payload[1:])]),
+    }
+
+
+def _refuse_lossless(file: Container) -> dict[str, bytes]:
+    pixels = photo(24, 20)
+    plain, crc = lossless(pixels), zlib.crc32(pixels.tobytes())
+
+    def with_stream(stream: bytes) -> bytes:
+        return build(replace(plain, tiles=(Tile(container.LOSSLESS, crc, stream),)))
+
+    stream = png(pixels)
+    transparent = png(pixels, chunk(b"tRNS", bytes(6)))
+    alpha = replace(with_alpha(file), alpha=(png(photo(24, 21, grey=True)),))
+    no_model = {"entropy_id": bytes(8), "synthesis_id": bytes(4), "level": b"\0"}
+    no_model |= {name: b"\0" for name in ("latent_height", "latent_width", "latent_channels")}
+    ids = {"entropy_id": file.header.entropy_id, "synthesis_id": file.header.synthesis_id}
+    return {
+        "Damaged-model-without-neural-tiles": build(
+            plain, **ids, latent_height=leb(2), latent_width=leb(2), latent_channels=leb(12)
+        ),
+        "Damaged-neural-tile-without-model": build(file, **no_model),
+        "Damaged-level-without-model": build(plain, level=b"\1"),
+        "Damaged-png-cut-short": with_stream(stream[:-13]),
+        "Damaged-png-and-more": with_stream(stream + b"\0"),
+        "Damaged-png-checksum": with_stream(flipped(stream, 60)),
+        "Damaged-png-of-another-size": with_stream(png(photo(20, 24))),
+        "Damaged-png-of-another-type": with_stream(png(photo(24, 20, grey=True))),
+        "Damaged-png-transparent": with_stream(transparent),
+        "Damaged-alpha-of-another-size": build(alpha),
+        "LatentsMismatch-lossless": with_stream(png(255 - pixels)),
+    }
+
+
+def _refuse_model(model: Model, file: Container, coded: latents.Coded) -> dict[str, bytes]:
+    """Intact files whose words are not those of the latents that the file tells of, or are no encoder's."""
+    words = coded.words
+    z = np.array([3, -2, 0, 1])
+    good = coded_by_hand(model, z)
+    assert good == coded_by_hand(model, z, last=1) != coded_by_hand(model, z, last=2)
+    tiles = {
+        "checksum": Tile(container.NEURAL, coded.latents_crc ^ 1, words),
+        "no-words": Tile(container.NEURAL, coded.latents_crc, b""),
+        "a-word-too-few": Tile(container.NEURAL, coded.latents_crc, words[4:]),
+        "a-word-too-many": Tile(container.NEURAL, coded.latents_crc, b"\1\0\0\0" + words),
+        "other-symbols": replace(good, payload=coded_by_hand(model, z, last=2).payload),
+        # All is well with the rest, the checksum of the latents included, but
+        "the-coder-does-not-end": coded_by_hand(model, z, state=5),
+        "z-of-128": coded_by_hand(model, np.array([3, 128, 0, 1])),
+        "z-of-minus-128": coded_by_hand(model, np.array([3, -128, 0, 1])),
+        "escape-of-12-zeros": coded_by_hand(model, z, last=3000),
+    }
+    files = {f"LatentsMismatch-{name}": build(replace(file, tiles=(tile,))) for name, tile in tiles.items()}
+    return files | {"LatentsMismatch-other-level": build(file, level=bytes([file.header.level + 64]))}
+
+
+def coded_by_hand(model: Model, z: np.ndarray, last: int = 1, state: int = 0) -> Tile:
+    """A tile of 2 x 2 latents at level 128 by an encoder that refuses nothing: hyper-latents z, symbols 1.
+
+    `last`: the last symbol of the tile; `state`: where the coder starts, and the decoder must end.
+    """
+    entropy = model.entropy
+    groups = [(z, entropy.z_index[128])]
+
+    def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        symbols = np.where(indexes > 0, 1, 0)
+        if part == entropy.architecture.passes[-1]:
+            symbols[np.flatnonzero(indexes)[-1]] = last
+        groups.append((symbols, indexes))
+        return symbols
+
+    y_hat = latents._run_passes(entropy, z.reshape(-1, 1, 1), 128, 2, 2, choose)
+    tables = [[], *(t.tolist() for t in np.split(entropy.tables.frequencies, entropy.tables.starts[2:-1]))]
+    coder = rans_reference.Encoder()
+    coder.state = state
+    for symbols, indexes in reversed(groups):
+        coder.push(symbols.tolist(), indexes.tolist(), tables)
+    words = b"".join(map(u32, coder.words()))
+    return Tile(container.NEURAL, latents.latents_crc(z, y_hat), words)

@@ -1,0 +1,164 @@
+"""Pictures, latents and parts of .aec files, made alike on every machine."""
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from aecodec import codec, container, models
+from aecodec.coding import latents
+from aecodec.container import Container, Header, Tile
+from aecodec.fields import leb, with_crc
+from aecodec.networks.model import Model
+from aecodec.tiles import tile_boxes
+
+TESTS = Path(__file__).parent
+PHOTO = TESTS.parent / "examples" / "photo.png"
+TINY = TESTS / "data" / "tiny-1323e114c97302ea.safetensors"
+GRID = 64  # latents are rounded to 1/64 before they are coded, so that no machine's last bit matters
+
+
+def load_model(path: Path = TINY) -> Model:
+    return Model(models.open_weights(path), torch.device("cpu"))
+
+
+def photo(width: int, height: int, grey: bool = False) -> np.ndarray:
+    """A photograph of any size, uint8 [H, W, C]: examples/photo.png, mirrored where it ends."""
+    with Image.open(PHOTO) as image:
+        pixels = np.array(image.convert("L"))[:, :, None] if grey else np.array(image)
+    rows, columns = max(0, height - pixels.shape[0]), max(0, width - pixels.shape[1])
+    return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), "symmetric")[:height, :width]
+
+
+# Files that decode
+
+
+def header_for(model: Model, width: int, height: int, channels: int, level: int, tile_size: int) -> Header:
+    return Header(
+        alpha=False,
+        entropy_id=model.weights.entropy_id,
+        synthesis_id=model.weights.synthesis_id,
+        width=width,
+        height=height,
+        channels=channels,
+        latent_height=-(-height // 16),
+        latent_width=-(-width // 16),
+        latent_channels=model.architecture.latent_channels,
+        level=level,
+        tile_size=tile_size,
+    )
+
+
+@torch.no_grad()
+def neural(
+    model: Model, pixels: np.ndarray, level: int, tile_size: int = 1024, outliers: int = 0
+) -> Container:
+    """Code a picture; `outliers`: so many latents of each tile are made so large that they escape."""
+    height, width, channels = pixels.shape
+    rng = np.random.default_rng(7)
+    tiles = []
+    for box in tile_boxes(width, height, tile_size):
+        y = codec._analyse(model, pixels, box) * model.gain[level][:, None, None]
+        z = model.hyper_analysis(codec._whole_hyper(y)[None], torch.tensor([float(level)]))[0]
+        y, z = (y * GRID).round() / GRID, (z * GRID).round() / GRID
+        where = torch.from_numpy(rng.choice(y.numel(), outliers, replace=False))
+        large = rng.choice([-1, 1], outliers) * rng.geometric(0.004, outliers)
+        y.view(-1)[where] = torch.from_numpy(large).float()
+        coded = latents.encode(model.entropy, y, z, level)
+        tiles.append(Tile(container.NEURAL, coded.latents_crc, coded.words))
+    return Container(header_for(model, width, height, channels, level, tile_size), tuple(tiles))
+
+
+def png(pixels: np.ndarray, chunks: bytes = b"") -> bytes:
+    """A PNG stream that uses every filter in turn, written by hand so that its bytes depend on no library."""
+    height, width, channels = pixels.shape
+    before = np.zeros((height + 1, width + 1, channels), np.int64)
+    before[1:, 1:] = pixels
+    up, left, corner = before[:-1, 1:], before[1:, :-1], before[:-1, :-1]
+    guess = up + left - corner
+    near = [abs(guess - value) for value in (left, up, corner)]
+    paeth = np.where(
+        (near[0] <= near[1]) & (near[0] <= near[2]), left, np.where(near[1] <= near[2], up, corner)
+    )
+    predictions = 0 * up, left, up, (left + up) // 2, paeth
+    rows = b"".join(
+        bytes([row % 5]) + ((pixels[row] - predictions[row % 5][row]) % 256).astype(np.uint8).tobytes()
+        for row in range(height)
+    )
+    blocks = [rows[at : at + 65535] for at in range(0, len(rows), 65535)]
+    stored = b"".join(
+        bytes([block is blocks[-1]]) + u16(len(block)) + u16(65535 - len(block)) + block for block in blocks
+    )
+    packed = b"\x78\x01" + stored + zlib.adler32(rows).to_bytes(4, "big")
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    start = chunk(b"IHDR", size + bytes([8, channels - 1, 0, 0, 0]))
+    return b"\x89PNG\r\n\x1a\n" + start + chunks + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def u16(value: int) -> bytes:
+    return value.to_bytes(2, "little")
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+
+
+def lossless_tile(pixels: np.ndarray) -> Tile:
+    return Tile(container.LOSSLESS, zlib.crc32(pixels.tobytes()), png(pixels))
+
+
+def lossless(pixels: np.ndarray, tile_size: int = 256) -> Container:
+    """A file without a model."""
+    height, width, channels = pixels.shape
+    header = Header(False, bytes(8), bytes(4), width, height, channels, 0, 0, 0, 0, tile_size)
+    boxes = tile_boxes(width, height, tile_size)
+    return Container(header, tuple(lossless_tile(pixels[box.slices]) for box in boxes))
+
+
+def with_alpha(file: Container) -> Container:
+    """A slope of transparency over the picture."""
+    header = file.header
+    rows, columns = np.ogrid[: header.height, : header.width]
+    alpha = ((3 * rows + 5 * columns) % 256).astype(np.uint8)[:, :, None]
+    boxes = tile_boxes(header.width, header.height, header.tile_size)
+    return replace(
+        file, header=replace(header, alpha=True), alpha=tuple(png(alpha[box.slices]) for box in boxes)
+    )
+
+
+def with_section(data: bytes, tag: int, payload: bytes) -> bytes:
+    """Append a section that `container.write` does not know."""
+    header, stop = container.read_header(data)
+    start = data[: stop - 4 - len(leb(header.sections))]
+    return with_crc(start, leb(header.sections + 1)) + data[stop:] + section(tag, payload)
+
+
+def section(tag: int, payload: bytes) -> bytes:
+    return with_crc(bytes([tag]), leb(len(payload)), payload)
+
+
+# Latents that are encoded
+
+
+class Given(NamedTuple):
+    """What an encoder is handed for one tile: gained y [M, h, w], z [N, ...], both float32; the level."""
+
+    y: np.ndarray
+    z: np.ndarray
+    level: int
+
+
+def given(model: Model, height: int, width: int, level: int, spread: float, seed: int = 1) -> Given:
+    rng = np.random.default_rng(seed)
+    a = model.architecture
+    shapes = (a.latent_channels, height, width), (a.hyper_channels, -(-height // 4), -(-width // 4))
+    y, z = (rng.laplace(0, scale, shape) for scale, shape in zip((spread, 2), shapes, strict=True))
+    return Given(on_grid(y), on_grid(z), level)
+
+
+def on_grid(values: np.ndarray) -> np.ndarray:
+    return (np.round(values * GRID) / GRID).astype(np.float32)

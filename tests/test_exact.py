@@ -153,28 +153,31 @@ def test_streams_of_every_processor_decode_on_every_other(workers):
     assert len(worst) == 1  # from the same latents every processor makes the same words
 
 
-@pytest.mark.gpu
-def test_a_gpu_computes_exactly_what_integers_would(reference):
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    try:
-        compare(exact_worker.all_hashes(torch.device("cuda")), reference)
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = False
+@pytest.fixture
+def tf32():
+    """Turn TF32 on or off; it is left as PyTorch has it when it starts."""
+
+    def turn(on: bool) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = on
+
+    yield turn
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = False, True
 
 
 @pytest.mark.gpu
-def test_streams_of_a_gpu_decode_on_the_cpu_and_the_other_way_round(tiny_model, photo):
+def test_a_gpu_computes_exactly_what_integers_would(reference, tf32):
+    tf32(True)
+    compare(exact_worker.all_hashes(torch.device("cuda")), reference)
+
+
+@pytest.mark.gpu
+def test_streams_of_a_gpu_decode_on_the_cpu_and_the_other_way_round(tiny_model, photo, tf32):
     gpu, cpu = Codec(tiny_model, "cuda"), Codec(tiny_model, "cpu")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    try:
-        for maker, quality in product((gpu, cpu), (0, 50, 100)):
-            data = maker.encode(photo, quality)
-            there, here = (codec.decode(data, to="numpy").astype(int) for codec in (gpu, cpu))
-            assert np.abs(there - here).max() <= 3  # TF32 is for speed
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = False
-    there, here = (codec.decode(data, to="numpy").astype(int) for codec in (gpu, cpu))
-    assert np.abs(there - here).max() <= 1
+    for on, maker, quality in product((True, False), (gpu, cpu), (0, 50, 100)):
+        tf32(on)
+        data = maker.encode(photo, quality)
+        there, here = (codec.decode(data, to="numpy").astype(int) for codec in (gpu, cpu))
+        assert np.abs(there - here).max() <= (3 if on else 1)  # who allows TF32 trades pixels for speed
 
 
 # What callers do to the process, or to a thread
@@ -336,6 +339,19 @@ def test_every_layer_finds_an_inexact_machine_out_by_itself(tiny_model, inexact_
     for name, layer in (entropy.layers | exact_worker.bare_layers()).items():
         assert not exact_on({name: layer}, CPU, torch.float32), name
         assert exact_on({name: layer}, CPU, torch.float64), name
+
+
+def test_a_fault_in_the_last_steps_of_a_layer_is_found_out(tiny_model, monkeypatch):
+    call = integer.IntegerLayer.__call__
+
+    def faulty(self, x, level):
+        result = call(self, x, level)
+        return result + 1 if x.dtype == torch.float32 and self.scale.min() < 1 else result
+
+    layers = Model(models.open_weights(tiny_model), CPU).entropy.layers
+    assert exact_on(layers, CPU, torch.float32)
+    monkeypatch.setattr(integer.IntegerLayer, "__call__", faulty)
+    assert not exact_on(layers, CPU, torch.float32) and exact_on(layers, CPU, torch.float64)
 
 
 def test_a_failed_self_test_means_float64(tiny_model, codec, photo, monkeypatch):

@@ -1,0 +1,128 @@
+"""Finding, identifying and refusing weights."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from aecodec import models
+from aecodec.errors import BadWeights, SynthesisMismatch, UnknownModel
+from aecodec.networks.model import Model
+
+FIELDS = {"latent_channels": 3, "passes": [{"first": 0, "last": 3, "parity": "all"}], "width": 9}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, tiny_model):
+    """A folder of weights that is searched, and the only one that holds any."""
+    monkeypatch.setenv("AECODEC_MODELS", str(tmp_path))
+    monkeypatch.setattr(models, "folders", lambda: [tmp_path / "nowhere", tmp_path])
+    shutil.copy(tiny_model, tmp_path)
+    return tmp_path
+
+
+def rewritten(path, target, tensors=None, **metadata):
+    """A copy with some tensors and metadata replaced."""
+    with safe_open(path, framework="pt") as file:
+        kept = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        about = file.metadata()
+    save_file(kept | (tensors or {}), target, about | metadata)
+    return target
+
+
+def test_the_environment_adds_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("AECODEC_MODELS", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
+    assert models.folders()[1:3] == [tmp_path / "a", tmp_path / "b"]
+
+
+def test_weights_are_found_by_name_path_and_id(place, tiny_model):
+    by_path = models.find(tiny_model)
+    assert by_path.name == "tiny" and by_path.path == tiny_model
+    assert models.find("tiny").path == place / tiny_model.name
+    found = models.find_by_id(by_path.entropy_id, by_path.synthesis_id)
+    assert found.path == place / tiny_model.name
+    assert models.name_of(by_path.entropy_id) == "tiny" and models.name_of(bytes(8)) is None
+
+
+def test_the_newest_version_of_a_name_encodes(place, tiny_model):
+    rewritten(tiny_model, place / "tiny-next.safetensors", version="2")
+    assert models.find("tiny").version == 2
+
+
+def test_unknown_names_paths_and_ids_are_refused_and_the_folders_named(place, tiny_model):
+    known = models.open_weights(tiny_model)
+    with pytest.raises(UnknownModel, match=str(place)):
+        models.find("huge")
+    with pytest.raises(UnknownModel, match="no weights file"):
+        models.find(place / "none.safetensors")
+    with pytest.raises(UnknownModel, match=f"{'07' * 8}.*{place}"):
+        models.find_by_id(b"\7" * 8, known.synthesis_id)
+    with pytest.raises(UnknownModel, match="name another"):
+        models.find_by_id(b"\7" * 8, known.synthesis_id, "tiny")
+
+
+def test_another_synthesis_is_refused_unless_named(place, tiny_model):
+    known = models.open_weights(tiny_model)
+    with pytest.raises(SynthesisMismatch, match=known.synthesis_id.hex()):
+        models.find_by_id(known.entropy_id, b"\7" * 4)
+    assert models.find_by_id(known.entropy_id, b"\7" * 4, "tiny").name == "tiny"
+
+
+def test_files_that_are_no_weights_are_passed_by_and_refused_when_named(place):
+    bad = place / "bad.safetensors"
+    bad.write_bytes(b"\xff" * 40)
+    save_file({"x": torch.zeros(1)}, place / "foreign.safetensors")
+    assert [w.name for w in models.installed()] == ["tiny"]
+    with pytest.raises(BadWeights, match="bad.safetensors cannot be read"):
+        models.find(bad)
+    with pytest.raises(BadWeights, match="not a weights file of aecodec"):
+        models.find(place / "foreign.safetensors")
+
+
+def test_ids_change_with_every_tensor_name_shape_type_and_field():
+    tensors = {"a": np.arange(6, dtype=np.int16).reshape(2, 3), "b": np.zeros(2, np.float16)}
+    variants = [
+        (FIELDS, tensors),
+        (FIELDS | {"latent_channels": 4}, tensors),
+        (FIELDS | {"passes": []}, tensors),
+        (FIELDS, {"a": tensors["a"], "c": tensors["b"]}),
+        (FIELDS, tensors | {"a": tensors["a"].reshape(3, 2)}),
+        (FIELDS, tensors | {"a": tensors["a"].astype(np.int32)}),
+        (FIELDS, tensors | {"b": np.array([0, 1], np.float16)}),
+    ]
+    ids = {models.identify(fields, ("latent_channels", "passes"), t) for fields, t in variants}
+    assert len(ids) == len(variants)
+    same = models.identify(
+        FIELDS | {"width": 1}, ("latent_channels", "passes"), dict(reversed(tensors.items()))
+    )
+    assert same == models.identify(FIELDS, ("latent_channels", "passes"), tensors)
+
+
+@pytest.mark.parametrize("name", ["entropy.z_index", "entropy.pass1.mu.weight", "synthesis.gain"])
+def test_a_changed_tensor_does_not_match_the_hash(place, tiny_model, name):
+    with safe_open(tiny_model, framework="pt") as file:
+        tensor = file.get_tensor(name).clone()
+    tensor.view(-1)[0] += 1
+    path = rewritten(tiny_model, place / "changed.safetensors", {name: tensor})
+    with pytest.raises(BadWeights, match="does not match its own hash"):
+        Model(models.open_weights(path), torch.device("cpu"))
+
+
+def test_what_belongs_to_the_encoder_is_in_no_hash(place, tiny_model):
+    levels = torch.linspace(0, 200, 21)
+    path = rewritten(
+        tiny_model, place / "other.safetensors", {"encoder.quality_levels": levels}, card='{"a": 1}'
+    )
+    assert Model(models.open_weights(path), torch.device("cpu")).level(100) == 200
+
+
+def test_an_unknown_architecture_is_refused(place, tiny_model):
+    record = dict(models.open_weights(tiny_model).architecture) | {"passes": 3}
+    path = rewritten(tiny_model, place / "other.safetensors", architecture=json.dumps(record))
+    with pytest.raises(BadWeights, match="architecture"):
+        Model(models.open_weights(path), torch.device("cpu"))

@@ -71,9 +71,10 @@ class Codec:
         picture = self.decompress(read_bytes(data))
         if to == "pil":
             return pictures.to_pil(picture)
+        pixels = pictures.upright(picture).pixels  # an array has no place for an orientation
         if to == "torch":
-            return torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        return picture.pixels[:, :, 0] if picture.pixels.shape[2] == 1 else picture.pixels
+            return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+        return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
 
     def compress(self, picture: Picture, quality: float = 75) -> bytes:
         """Picture -> the bytes of an .aec file. quality: 0..100. Raises BadQuality."""

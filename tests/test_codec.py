@@ -84,6 +84,19 @@ def test_metadata_come_back(codec, photo):
     assert again.resolution == (72000, 96000)
 
 
+def test_an_orientation_stays_metadata_in_an_image_and_is_applied_to_arrays(codec, photo):
+    image = Image.fromarray(photo)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter clockwise to view
+    image.info["exif"] = exif.tobytes()
+    data = codec.encode(image)
+    decoded = codec.decode(data)
+    assert decoded.size == (104, 72) and decoded.getexif()[0x0112] == 6
+    turned = np.rot90(np.asarray(decoded), -1)
+    assert np.array_equal(codec.decode(data, "numpy"), turned)
+    assert np.array_equal(codec.decode(data, "torch").permute(1, 2, 0).numpy(), turned)
+
+
 @pytest.mark.parametrize("quality", [-0.1, 100.5, float("nan"), float("inf")])
 def test_a_quality_out_of_range_is_refused(codec, photo, quality):
     with pytest.raises(errors.BadQuality, match="0 to 100"):

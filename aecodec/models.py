@@ -83,15 +83,20 @@ def find(model: str | os.PathLike[str] | None = None) -> Weights:
 
     Raises UnknownModel, naming the folders that were searched, and BadWeights.
     """
+    return _named(model)[0]
+
+
+def _named(model: str | os.PathLike[str] | None) -> list[Weights]:
+    """All that a path or a name stands for, newest first; at least one."""
     name = os.fspath(model) if model is not None else DEFAULT_MODEL
     if Path(name).suffix == SUFFIX or os.sep in name:
         if not Path(name).is_file():
             raise UnknownModel(f"there is no weights file {name}: give the path of a {SUFFIX} file")
-        return open_weights(Path(name))
+        return [open_weights(Path(name))]
     found = [w for w in installed() if w.name == name]
     if not found:
         raise UnknownModel(f"no model named {name} is installed: weights are looked for in {_places()}")
-    return max(found, key=lambda w: w.version)
+    return sorted(found, key=lambda w: -w.version)
 
 
 def find_by_id(
@@ -103,13 +108,14 @@ def find_by_id(
     would draw another picture and no model was named.
     """
     if model is not None:
-        named = find(model)
-        if named.entropy_id != entropy_id:
+        named = _named(model)
+        fitting = [w for w in named if w.entropy_id == entropy_id]
+        if not fitting:
             raise UnknownModel(
                 f"the file was made with the model of entropy id {entropy_id.hex()}, "
-                f"but {named.path} has {named.entropy_id.hex()}: leave out the model, or name another"
+                f"but {named[0].path} has {named[0].entropy_id.hex()}: leave out the model, or name another"
             )
-        return named
+        return next((w for w in fitting if w.synthesis_id == synthesis_id), fitting[0])
     known = [w for w in installed() if w.entropy_id == entropy_id]
     for weights in known:
         if weights.synthesis_id == synthesis_id:

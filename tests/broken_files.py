@@ -5,16 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import rans_reference
-import torch
-from samples import chunk, given, header_for, lossless, photo, png, section, with_alpha
+from samples import chunk, coded_by_hand, header_for, lossless, photo, png, section, with_alpha
 
 from aecodec import container
-from aecodec.coding import latents
 from aecodec.container import Container, Tile
 from aecodec.fields import leb, u32, with_crc
-from aecodec.networks.architecture import Pass
 from aecodec.networks.model import Model
+
+Z = np.array([3, -2, 0, 1])[:, None, None]  # hyper-latents of a tile of up to 4 x 4 latents
 
 
 def build(
@@ -52,10 +50,7 @@ def flipped(data: bytes, at: int) -> bytes:
 
 def refuse_files(model: Model) -> dict[str, bytes]:
     """Of a picture of 24 x 20 pixels; every fault is alone in its file."""
-    settled = given(model, 2, 2, 128, 3)
-    coded = latents.encode(model.entropy, *map(torch.from_numpy, settled[:2]), settled.level)
-    header = header_for(model, 24, 20, 3, settled.level, 1024)
-    file = Container(header, (Tile(container.NEURAL, coded.latents_crc, coded.words),))
+    file = Container(header_for(model, 24, 20, 3, 128, 1024), (coded_by_hand(model, Z),))
     resolution = section(0x06, leb(72_000) + leb(72_000))
     good = build(file, resolution)
     assert good == container.write(replace(file, resolution=(72_000, 72_000)))
@@ -65,7 +60,7 @@ def refuse_files(model: Model) -> dict[str, bytes]:
         | _refuse_header(file, resolution)
         | _refuse_sections(file, resolution)
         | _refuse_lossless(file)
-        | _refuse_model(model, file, coded)
+        | _refuse_model(model, file)
     )
 
 
@@ -176,48 +171,23 @@ def _refuse_lossless(file: Container) -> dict[str, bytes]:
     }
 
 
-def _refuse_model(model: Model, file: Container, coded: latents.Coded) -> dict[str, bytes]:
+def _refuse_model(model: Model, file: Container) -> dict[str, bytes]:
     """Intact files whose words are not those of the latents that the file tells of, or are no encoder's."""
-    words = coded.words
-    z = np.array([3, -2, 0, 1])
-    good = coded_by_hand(model, z)
-    assert good == coded_by_hand(model, z, last=1) != coded_by_hand(model, z, last=2)
+    (good,) = file.tiles
+    words = good.payload
+    beyond = Z.copy()
+    beyond[1] = 128
     tiles = {
-        "checksum": Tile(container.NEURAL, coded.latents_crc ^ 1, words),
-        "no-words": Tile(container.NEURAL, coded.latents_crc, b""),
-        "a-word-too-few": Tile(container.NEURAL, coded.latents_crc, words[4:]),
-        "a-word-too-many": Tile(container.NEURAL, coded.latents_crc, b"\1\0\0\0" + words),
-        "other-symbols": replace(good, payload=coded_by_hand(model, z, last=2).payload),
+        "checksum": replace(good, latents_crc=good.latents_crc ^ 1),
+        "no-words": replace(good, payload=b""),
+        "a-word-too-few": replace(good, payload=words[4:]),
+        "a-word-too-many": replace(good, payload=b"\1\0\0\0" + words),
+        "other-symbols": replace(good, payload=coded_by_hand(model, Z, last=2).payload),
         # All is well with the rest, the checksum of the latents included, but
-        "the-coder-does-not-end": coded_by_hand(model, z, state=5),
-        "z-of-128": coded_by_hand(model, np.array([3, 128, 0, 1])),
-        "z-of-minus-128": coded_by_hand(model, np.array([3, -128, 0, 1])),
-        "escape-of-12-zeros": coded_by_hand(model, z, last=3000),
+        "the-coder-does-not-end": coded_by_hand(model, Z, state=5),
+        "z-of-128": coded_by_hand(model, beyond),
+        "z-of-minus-128": coded_by_hand(model, -beyond),
+        "escape-of-12-zeros": coded_by_hand(model, Z, last=3000),
     }
     files = {f"LatentsMismatch-{name}": build(replace(file, tiles=(tile,))) for name, tile in tiles.items()}
     return files | {"LatentsMismatch-other-level": build(file, level=bytes([file.header.level + 64]))}
-
-
-def coded_by_hand(model: Model, z: np.ndarray, last: int = 1, state: int = 0) -> Tile:
-    """A tile of 2 x 2 latents at level 128 by an encoder that refuses nothing: hyper-latents z, symbols 1.
-
-    `last`: the last symbol of the tile; `state`: where the coder starts, and the decoder must end.
-    """
-    entropy = model.entropy
-    groups = [(z, entropy.z_index[128])]
-
-    def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        symbols = np.where(indexes > 0, 1, 0)
-        if part == entropy.architecture.passes[-1]:
-            symbols[np.flatnonzero(indexes)[-1]] = last
-        groups.append((symbols, indexes))
-        return symbols
-
-    y_hat = latents._run_passes(entropy, z.reshape(-1, 1, 1), 128, 2, 2, choose)
-    tables = [[], *(t.tolist() for t in np.split(entropy.tables.frequencies, entropy.tables.starts[2:-1]))]
-    coder = rans_reference.Encoder()
-    coder.state = state
-    for symbols, indexes in reversed(groups):
-        coder.push(symbols.tolist(), indexes.tolist(), tables)
-    words = b"".join(map(u32, coder.words()))
-    return Tile(container.NEURAL, latents.latents_crc(z, y_hat), words)

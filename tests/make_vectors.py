@@ -30,6 +30,7 @@ from samples import (
     TESTS,
     TINY,
     Given,
+    coded_by_hand,
     given,
     header_for,
     load_model,
@@ -136,9 +137,9 @@ def encode_inputs(model: Model) -> dict[str, Given]:
     far = wild.y.reshape(-1)[::17]
     far[:] = 40_000 * np.sign(far)  # clipped
     wild.z.reshape(-1)[:4] = 60, -90, 127.25, -1000  # escapes, and one beyond all that z may be
-    settled = given(model, 5, 9, 100, 3)
-    coded = latents.encode(model.entropy, *map(torch.from_numpy, settled[:2]), settled.level)
-    settled = Given((coded.y_hat / 16).astype(np.float32), settled.z.round(), settled.level)
+    z = given(model, 5, 7, 128, 3).z.round()
+    coded = latents.decode(model.entropy, coded_by_hand(model, z.astype(int), 5, 7).payload, 5, 7, 128)
+    settled = Given((coded.y_hat / 16).astype(np.float32), z, 128)
     return {
         "one-position": given(model, 1, 1, 128, 3),
         "plain": given(model, 5, 4, 128, 3),
@@ -170,9 +171,9 @@ def write_released(weights: Path, folder: Path) -> Path:
     model = load_model(weights)
     files = {
         "1x1": neural(model, photo(1, 1), 128),
-        "48x64": neural(model, photo(48, 64), 160),
-        "65x33": neural(model, photo(65, 33), 60),
-        "grey": neural(model, photo(31, 40, grey=True), 255),
+        "80x64": neural(model, photo(80, 64, left=230, top=130), 200),
+        "65x33": neural(model, photo(65, 33, left=330, top=200), 60),
+        "grey": neural(model, photo(31, 40, grey=True, left=300, top=130), 255),
     }
     target = folder / f"{model.weights.name}-{model.weights.entropy_id.hex()}"
     write_decode(target, {name: container.write(file) for name, file in files.items()}, weights)

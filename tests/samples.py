@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import rans_reference
 import torch
 from PIL import Image
 
 from aecodec import codec, container, models
 from aecodec.coding import latents
 from aecodec.container import Container, Header, Tile
-from aecodec.fields import leb, with_crc
+from aecodec.fields import leb, u32, with_crc
+from aecodec.networks.architecture import Pass
 from aecodec.networks.model import Model
 from aecodec.tiles import tile_boxes
 
@@ -26,10 +28,14 @@ def load_model(path: Path = TINY) -> Model:
     return Model(models.open_weights(path), torch.device("cpu"))
 
 
-def photo(width: int, height: int, grey: bool = False) -> np.ndarray:
-    """A photograph of any size, uint8 [H, W, C]: examples/photo.png, mirrored where it ends."""
+def photo(width: int, height: int, grey: bool = False, left: int = 0, top: int = 0) -> np.ndarray:
+    """A photograph of any size, uint8 [H, W, C]: examples/photo.png, mirrored where it ends.
+
+    Its upper left corner is soft; there are hard edges from (230, 130) on.
+    """
     with Image.open(PHOTO) as image:
         pixels = np.array(image.convert("L"))[:, :, None] if grey else np.array(image)
+    pixels = pixels[top:, left:]
     rows, columns = max(0, height - pixels.shape[0]), max(0, width - pixels.shape[1])
     return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), "symmetric")[:height, :width]
 
@@ -162,3 +168,31 @@ def given(model: Model, height: int, width: int, level: int, spread: float, seed
 
 def on_grid(values: np.ndarray) -> np.ndarray:
     return (np.round(values * GRID) / GRID).astype(np.float32)
+
+
+def coded_by_hand(
+    model: Model, z: np.ndarray, height: int = 2, width: int = 2, last: int = 1, state: int = 0
+) -> Tile:
+    """A tile at level 128 by an encoder that weighs nothing and refuses nothing: symbols 1, 0 and -1.
+
+    z: hyper-latents [N, ceil(height / 4), ceil(width / 4)]; `last`: the last symbol of the tile; `state`:
+    where the coder starts, and the decoder must end.
+    """
+    entropy = model.entropy
+    groups = [(z.ravel(), np.repeat(entropy.z_index[128], z[0].size))]
+
+    def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        symbols = np.where(indexes > 0, 1 - np.arange(len(indexes)) % 3, 0)
+        if part == entropy.architecture.passes[-1]:
+            symbols[np.flatnonzero(indexes)[-1]] = last
+        groups.append((symbols, indexes))
+        return symbols
+
+    y_hat = latents._run_passes(entropy, z, 128, height, width, choose)
+    tables = [[], *(t.tolist() for t in np.split(entropy.tables.frequencies, entropy.tables.starts[2:-1]))]
+    coder = rans_reference.Encoder()
+    coder.state = state
+    for symbols, indexes in reversed(groups):
+        coder.push(symbols.tolist(), indexes.tolist(), tables)
+    words = b"".join(map(u32, coder.words()))
+    return Tile(container.NEURAL, latents.latents_crc(z, y_hat), words)

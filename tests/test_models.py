@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from weights_files import of, read, rewrite, with_a_bit_flipped
 
 from aecodec import models
 from aecodec.errors import BadWeights, SynthesisMismatch, UnknownModel
-from aecodec.networks.model import Model
+from aecodec.networks.model import Model, model_ids
 
 FIELDS = {"latent_channels": 3, "passes": [{"first": 0, "last": 3, "parity": "all"}], "width": 9}
 
@@ -38,6 +40,10 @@ def rewritten(path, target, tensors=None, **metadata):
 def test_the_environment_adds_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("AECODEC_MODELS", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
     assert models.folders()[1:3] == [tmp_path / "a", tmp_path / "b"]
+    monkeypatch.setenv("AECODEC_MODELS", "")
+    assert len(models.folders()) == 2 and Path() not in models.folders()
+    monkeypatch.delenv("AECODEC_MODELS")
+    assert len(models.folders()) == 2 and models.folders()[0].name == "weights"
 
 
 def test_weights_are_found_by_name_path_and_id(place, tiny_model):
@@ -73,6 +79,59 @@ def test_another_synthesis_is_refused_unless_named(place, tiny_model):
     assert models.find_by_id(known.entropy_id, b"\7" * 4, "tiny").name == "tiny"
 
 
+def test_the_synthesis_that_the_file_asks_for_is_preferred(place, tiny_model):
+    def brighter(tensors, metadata):
+        tensors["synthesis.leave.bias"] = tensors["synthesis.leave.bias"] + 0.1
+
+    other = models.open_weights(rewrite(tiny_model, place / "a-brighter.safetensors", brighter))
+    known = models.open_weights(tiny_model)
+    assert other.entropy_id == known.entropy_id and other.synthesis_id != known.synthesis_id
+    for wanted in (known, other):
+        for model in (None, "tiny"):
+            found = models.find_by_id(wanted.entropy_id, wanted.synthesis_id, model)
+            assert found.path.name == wanted.path.name
+    assert models.find_by_id(known.entropy_id, known.synthesis_id, other.path) == other  # a file is meant
+
+
+def test_a_name_stands_for_all_its_versions_when_a_file_is_decoded(place, tiny_model):
+    def other_tables(tensors, metadata):
+        tensors["entropy.compand"] = tensors["entropy.compand"].flip(0)
+        metadata["version"] = "2"
+
+    newer = models.open_weights(rewrite(tiny_model, place / "tiny-2.safetensors", other_tables))
+    older = models.open_weights(tiny_model)
+    assert models.find("tiny") == newer
+    for wanted in (older, newer):
+        found = models.find_by_id(wanted.entropy_id, wanted.synthesis_id, "tiny")
+        assert (found.entropy_id, found.version) == (wanted.entropy_id, wanted.version)
+    with pytest.raises(UnknownModel, match=f"{newer.path}.*name another"):
+        models.find_by_id(b"\7" * 8, older.synthesis_id, "tiny")
+
+
+def test_folders_are_searched_in_their_order(tmp_path, monkeypatch, tiny_model):
+    places = [tmp_path / name for name in ("package", "second", "first", "user")]
+    for place in places[1:]:
+        place.mkdir()
+        shutil.copy(tiny_model, place)
+    known = models.open_weights(tiny_model)
+    monkeypatch.setattr(models, "folders", lambda: [places[0], places[2], places[1], places[3]])
+    assert [w.path.parent.name for w in models.installed()] == ["first", "second", "user"]
+    assert models.find("tiny").path.parent.name == "first"
+    assert models.find_by_id(known.entropy_id, known.synthesis_id).path.parent.name == "first"
+
+
+def test_a_path_is_told_from_a_name_by_its_ending_or_a_separator(place, tiny_model, monkeypatch):
+    monkeypatch.chdir(place)
+    for path in (tiny_model.name, f".{os.sep}{tiny_model.name}", place / tiny_model.name):
+        assert models.find(path).name == "tiny"
+    os.rename(tiny_model.name, "weights")
+    assert models.find(f".{os.sep}weights").name == "tiny"
+    with pytest.raises(UnknownModel, match="no model named weights"):
+        models.find("weights")
+    with pytest.raises(UnknownModel, match="there is no weights file"):
+        models.find(place)  # a folder
+
+
 def test_files_that_are_no_weights_are_passed_by_and_refused_when_named(place):
     bad = place / "bad.safetensors"
     bad.write_bytes(b"\xff" * 40)
@@ -101,6 +160,31 @@ def test_ids_change_with_every_tensor_name_shape_type_and_field():
         FIELDS | {"width": 1}, ("latent_channels", "passes"), dict(reversed(tensors.items()))
     )
     assert same == models.identify(FIELDS, ("latent_channels", "passes"), tensors)
+
+
+def test_each_id_covers_its_half_of_the_model_and_no_more(tiny_model):
+    """On the real tensors and fields, one changed at a time."""
+    tensors, metadata = read(tiny_model)
+    halves = {prefix: of(tensors, f"{prefix}.") for prefix in ("entropy", "synthesis")}
+    plain = model_ids(metadata["architecture"], *halves.values())
+    assert [identity.hex() for identity in plain] == [metadata["entropy_id"], metadata["synthesis_id"]]
+    for prefix, half in halves.items():
+        for name, tensor in half.items():
+            changed = halves | {prefix: half | {name: with_a_bit_flipped(tensor, 0)}}
+            ids = model_ids(metadata["architecture"], *changed.values())
+            assert (ids[0] != plain[0], ids[1] != plain[1]) == (prefix == "entropy", prefix == "synthesis")
+    for field in metadata["architecture"]:
+        ids = model_ids(metadata["architecture"] | {field: "other"}, *halves.values())
+        covered = field in models.ENTROPY_FIELDS, field in models.SYNTHESIS_FIELDS
+        assert (ids[0] != plain[0], ids[1] != plain[1]) == covered
+    assert set(models.ENTROPY_FIELDS) == {
+        "latent_channels",
+        "hyper_channels",
+        "hyper_width",
+        "scales",
+        "passes",
+    }
+    assert set(models.SYNTHESIS_FIELDS) == {"latent_channels", "width", "synthesis_blocks"}
 
 
 @pytest.mark.parametrize("name", ["entropy.z_index", "entropy.pass1.mu.weight", "synthesis.gain"])

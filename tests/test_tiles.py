@@ -1,17 +1,22 @@
 """Tiles and halos: a tiled picture is the untiled one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import load_model, photo
+from samples import load_model, neural, photo
 
 from aecodec import Codec, codec, container
-from aecodec.networks.architecture import STRIDE
-from aecodec.tiles import Box, analysis_halo, padded_side, synthesis_halo, tile_boxes
+from aecodec.coding import latents
+from aecodec.networks.architecture import PATCH, STRIDE, Architecture
+from aecodec.networks.transform import Analysis, Synthesis
+from aecodec.tiles import Box, analysis_halo, synthesis_halo, tile_boxes
 
 SIDES = st.integers(1, 3000)
+SMALL = Architecture(latent_channels=8, width=8)
 
 
 @given(SIDES, SIDES, st.sampled_from([256, 320, 1024]))
@@ -66,28 +71,105 @@ def test_pixels_of_tiles_are_those_of_the_whole_picture_within_one_level(monkeyp
     assert np.abs(tiled.astype(int) - whole).max() <= 1
 
 
-@torch.no_grad()
-def test_the_analysis_sees_no_further_than_its_halo():
+def test_each_tile_is_decoded_once_and_three_rows_are_kept(monkeypatch, tiny_model):
+    """Whatever the picture's height: memory follows the tiles, not the picture."""
+    data = container.write(neural(load_model(), photo(257, 1300, grey=True), 60, 256))
+    decoded, windows = [], []
+    decode, synthesise = codec._decode_tile, codec._synthesise
+
+    def counted(model, file, number, box):
+        decoded.append(number)
+        return decode(model, file, number, box)
+
+    def measured(model, window, top, box, header):
+        windows.append(window.shape)
+        return synthesise(model, window, top, box, header)
+
+    monkeypatch.setattr(codec, "_decode_tile", counted)
+    monkeypatch.setattr(codec, "_synthesise", measured)
+    Codec(tiny_model).decode(data)
+    assert decoded == list(range(12))
+    assert max(height for _, height, _ in windows) == 3 * 256 // STRIDE
+    assert {width for *_, width in windows} == {-(-257 // STRIDE)}
+
+
+def test_a_tile_is_decoded_without_the_others(tiny_model):
+    """Even where header, index and that tile are all that is left of the file."""
     model = load_model()
+    data = container.write(neural(model, photo(530, 300), 60, 256))
+    whole = container.read(data)
+    index = container.read_index(data)
+    boxes = list(tile_boxes(530, 300, 256))
+    start, stop = index.tiles[4:6]
+    torn = bytearray(len(data))
+    torn[: index.tiles[0]] = data[: index.tiles[0]]
+    torn[start:stop] = data[start:stop]
+    tile = container.read_tile(torn, 4)
+    area = boxes[4].latents()
+    coded = latents.decode(model.entropy, tile.payload, area.height, area.width, whole.header.level)
+    assert coded.latents_crc == whole.tiles[4].latents_crc
+
+
+@torch.no_grad()
+def test_a_pixel_far_away_changes_no_tile_but_those_whose_halo_it_is_in():
+    model, pixels = load_model(), photo(800, 260)  # one row of four tiles, and four slivers below
+    changed = pixels.copy()
     halo = analysis_halo(model.architecture)
-    x = torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
-    far = x.clone()
-    far[:, :, : 160 - halo] = 0
-    kept = [model.analysis(version)[0, :, 10:] for version in (x, far)]
-    assert torch.allclose(kept[0], kept[1], atol=1e-5)
-    assert padded_side(halo) == halo
+    changed[100, 256 - 8] ^= 128  # in tile 0, and in the halo of tile 1
+    tiles = [neural(model, version, 100, 256).tiles for version in (pixels, changed)]
+    assert 8 < halo < 100
+    different = [number for number, (one, other) in enumerate(zip(*tiles, strict=True)) if one != other]
+    assert different in ([0], [0, 1])  # a change in the halo need not change a symbol
+    ys = [
+        codec._analyse(model, version, box)
+        for box in tile_boxes(800, 260, 256)
+        for version in (pixels, changed)
+    ]
+    moved = [number for number in range(8) if not torch.equal(ys[2 * number], ys[2 * number + 1])]
+    assert moved == [0, 1]
 
 
-@torch.no_grad()
-def test_the_synthesis_sees_no_further_than_its_halo():
-    model = load_model()
-    halo = synthesis_halo(model.architecture)
-    y = torch.randn(1, 12, 20, 20, generator=torch.Generator().manual_seed(0))
-    far = y.clone()
-    far[:, :, : 10 - halo] = 9
-    level = torch.tensor([100.0])
-    kept = [model.synthesis(version, level)[0, :, 160:] for version in (y, far)]
-    assert torch.allclose(kept[0], kept[1], atol=1e-5)
-    near = y.clone()
-    near[:, :, : 10 - halo + 1] = 9  # one latent nearer is seen: the halo is no wider than it must be
-    assert not torch.allclose(kept[0], model.synthesis(near, level)[0, :, 160:], atol=1e-3)
+# How far the networks see, whatever their weights
+
+
+def any_network(kind, a, *args):
+    """Random weights: every branch takes part, as none does in an untrained network."""
+    torch.manual_seed(5)
+    network = kind(a, *args)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+def seen_rows(output: torch.Tensor, x: torch.Tensor) -> tuple[int, int]:
+    """First and last row (excluded) of x that have a part in the output; columns must be the same."""
+    (gradient,) = torch.autograd.grad(output.sum(), x)
+    rows, columns = (gradient.abs().sum((0, 1, axis)).nonzero() for axis in (3, 2))
+    assert torch.equal(rows, columns)
+    return int(rows[0]), int(rows[-1]) + 1
+
+
+BLOCKS = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (3, 1), (1, 4), (4, 2)]
+
+
+@pytest.mark.parametrize(("fine", "coarse"), BLOCKS)
+def test_the_halo_of_the_analysis_is_its_receptive_field_in_whole_latents(fine, coarse):
+    a = replace(SMALL, analysis_blocks=(fine, coarse))
+    side, at = 20, 9
+    x = torch.randn(1, 3, STRIDE * side, STRIDE * side, requires_grad=True)
+    first, last = seen_rows(any_network(Analysis, a)(x)[..., at, at], x)
+    reach = fine * PATCH + coarse * STRIDE
+    assert (first, last) == (STRIDE * at - reach, STRIDE * (at + 1) + reach)
+    assert reach <= analysis_halo(a) < reach + STRIDE and analysis_halo(a) % STRIDE == 0
+
+
+@pytest.mark.parametrize(("fine", "coarse"), BLOCKS)
+def test_the_halo_of_the_synthesis_is_its_receptive_field_in_whole_latents(fine, coarse):
+    a = replace(SMALL, synthesis_blocks=(coarse, fine))
+    side, at = 20, 9
+    y_hat = torch.randn(1, 8, side, side, requires_grad=True)
+    x_hat = any_network(Synthesis, a)(y_hat, torch.tensor([7.0]))
+    pixels = slice(STRIDE * at, STRIDE * (at + 1))  # of one latent
+    first, last = seen_rows(x_hat[..., pixels, pixels], y_hat)
+    halo = synthesis_halo(a)
+    assert (first, last) == (at - halo, at + 1 + halo)

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 Target = Literal["pil", "numpy", "torch"]
 
-DECODING_BYTES = (
-    12  # a pixel, at most, while a picture is decoded: pixels, and latents of three rows of tiles
-)
+# Bytes a pixel, at most, while a picture is decoded: for pixels and latents of three rows of tiles, and for
+# the activations of one tile.
+PICTURE_BYTES, TILE_BYTES = 12, 110
 
 
 class Codec:
@@ -188,12 +188,18 @@ def _whole_hyper(y: Tensor) -> Tensor:
 
 
 def _check_size(header: Header, max_pixels: int) -> None:
+    """Refuse what takes more memory than a picture of `max_pixels` in tiles as this encoder writes them."""
     pixels = header.width * header.height
-    if pixels > max_pixels:
+    needed = _decoding_bytes(pixels, header.tile_size)
+    if pixels > max_pixels or needed > _decoding_bytes(max_pixels, TILE_SIZE):
         raise TooLarge(
-            f"the picture is {header.width} x {header.height} pixels, above the limit of {max_pixels}: "
-            f"decoding takes about {pixels * DECODING_BYTES / 1e9:.1f} GB; raise max_pixels to do it"
+            f"the picture is {header.width} x {header.height} pixels in tiles of {header.tile_size}, above "
+            f"the limit of {max_pixels}: decoding takes about {needed / 1e9:.1f} GB; raise max_pixels for it"
         )
+
+
+def _decoding_bytes(pixels: int, tile_size: int) -> int:
+    return pixels * PICTURE_BYTES + min(pixels, tile_size**2) * TILE_BYTES
 
 
 def _check_kinds(file: Container) -> None:

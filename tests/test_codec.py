@@ -385,6 +385,14 @@ def test_a_picture_above_the_limit_is_refused_by_its_header_alone(codec, small, 
         codec.decode(huge_file(small))
 
 
+def test_a_picture_in_one_huge_tile_is_refused_for_the_memory_of_the_tile(codec, small):
+    header, _ = container.read_header(small)
+    sides = leb(16000) + leb(16000) + b"\3" + leb(1000) + leb(1000) + leb(header.latent_channels)
+    huge_tile = with_crc(small[:20], sides, bytes([header.level]), leb(16384), leb(1))
+    with pytest.raises(errors.TooLarge, match=r"16000 x 16000 pixels in tiles of 16384.* 31\.2 GB"):
+        codec.decode(huge_tile)
+
+
 def test_the_limit_can_be_set_and_is_the_last_size_that_passes(tiny_model, small):
     for limit in (24 * 20 - 1, 1):
         strict = Codec(tiny_model, "cpu", max_pixels=limit)

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,8 +79,8 @@ class Codec:
 
     def compress(self, picture: Picture, quality: float = 75) -> bytes:
         """Picture -> the bytes of an .aec file. quality: 0..100. Raises BadQuality."""
-        if not 0 <= quality <= 100:
-            raise BadQuality(f"quality {quality:g} is out of range: give a number from 0 to 100")
+        if not isinstance(quality, Real) or not 0 <= quality <= 100:
+            raise BadQuality(f"quality {quality!r} is out of range: give a number from 0 to 100")
         model = self._load(models.find(self.model))
         level = model.level(quality)
         with _exact():

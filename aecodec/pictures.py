@@ -243,6 +243,8 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
 def _tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
         raise BadArgument(f"the tensor has the shape {tuple(tensor.shape)}: give [3, H, W] or [1, H, W]")
+    if str(tensor.dtype) != "torch.uint8":  # numpy has no bfloat16 to complain of later
+        raise BadArgument(f"the tensor is {tensor.dtype}: give uint8, 0 to 255")
     array: npt.NDArray[Any] = tensor.detach().cpu().permute(1, 2, 0).numpy()  # [H, W, C]
     return array
 

@@ -237,7 +237,9 @@ def test_an_orientation_stays_metadata_in_an_image_and_is_applied_to_arrays(code
 # Quality
 
 
-@pytest.mark.parametrize("quality", [-1, -1e-9, 100.001, 1e9, float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "quality", [-1, -1e-9, 100.001, 1e9, float("nan"), float("inf"), -float("inf"), "high", None]
+)
 def test_a_quality_out_of_range_is_refused(codec, photo, quality):
     with pytest.raises(errors.BadQuality, match="0 to 100"):
         codec.encode(photo, quality)

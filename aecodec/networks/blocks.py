@@ -38,7 +38,7 @@ class LevelTable(nn.Module):
 class Pointwise(nn.Module):
     """1x1 convolution whose weight is a matrix [out, in], which is what matrix optimizers want.
 
-    `precise`: in float32 under autocast too. On the linear path bfloat16 costs 0.7 dB at the highest levels.
+    `precise`: in float32 under autocast too. On the linear path bfloat16 costs 0.3 dB at the highest level.
     """
 
     def __init__(self, inputs: int, outputs: int, gain: float = 1.0, precise: bool = False) -> None:

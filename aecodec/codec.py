@@ -69,7 +69,7 @@ class Codec:
         """
         if to not in ("pil", "numpy", "torch"):
             raise BadArgument(f"to={to!r}: give 'pil', 'numpy' or 'torch'")
-        picture = self.decompress(read_bytes(data))
+        picture = self.decompress(pictures.read_source(data))
         if to == "pil":
             return pictures.to_pil(picture)
         pixels = pictures.upright(picture).pixels  # an array has no place for an orientation
@@ -124,11 +124,6 @@ class Codec:
             if weights.path not in self._loaded:
                 self._loaded[weights.path] = Model(weights, self.device)
             return self._loaded[weights.path]
-
-
-def read_bytes(data: bytes | str | Path) -> bytes:
-    """Bytes as they are, or the contents of the file at a path. Raises InputMissing."""
-    return bytes(data) if isinstance(data, bytes | bytearray | memoryview) else pictures.read_source(data)
 
 
 def pick_device(name: str) -> torch.device:

@@ -136,7 +136,7 @@ def summarize(rows: list[Row]) -> dict[str, Any]:
         delta = bd_rate(curves[anchor], curves["aec"])
         report[f"bd_rate_against_{anchor}"] = round(delta.percent, 2)
         report[f"range_db_against_{anchor}"] = [round(delta.low, 2), round(delta.high, 2)]
-    report["range"] = [list(point) for point in (list(zip(*curves["aec"], strict=True))[i] for i in (0, -1))]
+    report["range"] = [[axis[end] for axis in curves["aec"]] for end in (0, -1)]
     report["bpp_at_75"] = statistics.mean(r["bpp"] for r in middle)
     report["rising_on_every_picture"] = rising(rows)
     report["encode_median_s"] = statistics.median(r["encode_s"] for r in middle)

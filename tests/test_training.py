@@ -248,22 +248,21 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(f
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=False)["step"] == 3
 
 
-def test_the_analysis_is_frozen_while_all_is_rounded(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("progress", "parts"),
+    [
+        (0.0, {"masters", "hyper_analysis"}),  # first the entropy model alone
+        (0.5, {"analysis", "synthesis", "masters", "hyper_analysis", "log_gain"}),
+        (0.99, {"synthesis", "masters", "hyper_analysis"}),  # at last the analysis is frozen
+    ],
+)
+def test_each_phase_moves_its_networks_and_no_other(folder, tmp_path, progress, parts):
     run = trainer(folder, tmp_path, 4)
     run.start()
     before = {k: v.clone() for k, v in run.model.state_dict().items()}
-    run._update(run.patches.batch(4, 64), progress=0.99)
+    run._update(run.patches.batch(4, 64), progress)
     moved = {k.split(".")[0] for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
-    assert moved == {"synthesis", "masters", "hyper_analysis"}
-
-
-def test_the_first_phase_moves_the_entropy_model_alone(folder, tmp_path):
-    run = trainer(folder, tmp_path, 4)
-    run.start()
-    before = {k: v.clone() for k, v in run.model.state_dict().items()}
-    run._update(run.patches.batch(4, 64), progress=0.0)
-    moved = {k.split(".")[0] for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
-    assert moved == {"masters", "hyper_analysis"}
+    assert moved == parts
 
 
 # Quantisation and export

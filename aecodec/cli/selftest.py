@@ -46,8 +46,8 @@ def _check_layers(weights: "Weights", device: "torch.device") -> None:
     entropy = Model(weights, device).entropy
     click.echo(f"  the bound is proved: float32 holds every sum in all {len(entropy.layers)} integer layers")
     for dtype in (torch.float32, torch.float64):
-        each = ({name: layer} for name, layer in entropy.layers.items())
-        inexact = [name for layer in each for name in layer if not integer.exact_on(layer, device, dtype)]
+        layers = entropy.layers.items()
+        inexact = [name for name, layer in layers if not integer.exact_on({name: layer}, device, dtype)]
         result = f"not exact in {', '.join(inexact)}" if inexact else "exact in every layer"
         click.echo(f"  {_name(dtype)} on {device}: {result}")
     used_device, used_dtype = entropy.arithmetic()

@@ -30,9 +30,13 @@ class LevelTable(nn.Module):
         """All levels at once: [256, C]."""
         return self.forward(torch.arange(LEVELS, dtype=torch.float32, device=self.values.device))
 
+    def rows_of(self, table: Tensor) -> Tensor:
+        """The rows [R, C] of a table [256, C] that are values here."""
+        return table[:: (LEVELS - 1) // (len(self.values) - 1)]
+
     def set_table(self, table: Tensor) -> None:
         """Inverse of `table`."""
-        self.values.data.copy_(table[:: (LEVELS - 1) // (len(self.values) - 1)])
+        self.values.data.copy_(self.rows_of(table))
 
 
 class Pointwise(nn.Module):

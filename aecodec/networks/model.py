@@ -122,7 +122,7 @@ class Model:
             record = dict(weights.architecture)
             known = [field.name for field in dataclasses.fields(Architecture)]  # a decoder ignores others
             self.architecture = Architecture.from_record({k: v for k, v in record.items() if k in known})
-            entropy, synthesis = self._read("entropy."), self._read("synthesis.")
+            entropy, synthesis = self.read("entropy."), self.read("synthesis.")
             self._verify(entropy, synthesis)
         except (TypeError, KeyError, ValueError) as error:
             raise BadWeights(
@@ -140,7 +140,8 @@ class Model:
         self.gain = gain.float().to(device)  # [256, M]
         self.synthesis = self._network(Synthesis, synthesis, LEVELS)
 
-    def _read(self, prefix: str) -> dict[str, Tensor]:
+    def read(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix`, named by what follows it; nothing is verified."""
         with safe_open(self.weights.path, framework="pt") as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
@@ -163,19 +164,19 @@ class Model:
     @cached_property
     def analysis(self) -> Analysis:
         """The analysis transform."""
-        network: Analysis = self._network(Analysis, self._read("analysis."))
+        network: Analysis = self._network(Analysis, self.read("analysis."))
         return network
 
     @cached_property
     def hyper_analysis(self) -> HyperAnalysis:
         """The hyper-analysis transform."""
-        network: HyperAnalysis = self._network(HyperAnalysis, self._read("hyper_analysis."), LEVELS)
+        network: HyperAnalysis = self._network(HyperAnalysis, self.read("hyper_analysis."), LEVELS)
         return network
 
     @cached_property
     def quality_levels(self) -> np.ndarray:
         """Level (float, 0..255, rising) of the qualities 0, 5, ..., 100."""
-        levels = self._read("encoder.quality_levels").get("")
+        levels = self.read("encoder.quality_levels").get("")
         if levels is None:
             raise BadWeights(f"{self.weights.path} can decode but not encode: it has no quality levels")
         array: np.ndarray = levels.numpy()

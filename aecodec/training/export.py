@@ -19,7 +19,7 @@ from aecodec.coding.tables import Tables, from_masses, gaussian_masses
 from aecodec.errors import BadWeights
 from aecodec.models import SUFFIX, WEIGHTS_FORMAT, open_weights
 from aecodec.networks.architecture import Architecture
-from aecodec.networks.blocks import LEVELS
+from aecodec.networks.blocks import LEVELS, LevelTable
 from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT
 from aecodec.networks.integer import load_layers
 from aecodec.networks.model import Entropy, Model, model_ids
@@ -82,7 +82,7 @@ def import_weights(path: Path, model: TrainedModel) -> None:
     model.analysis.load_state_dict(loaded.analysis.state_dict())
     _take_tables(model.hyper_analysis, loaded.hyper_analysis.state_dict())
     _take_tables(model.synthesis, loaded.synthesis.state_dict())
-    masters = loaded._read("encoder.masters.")
+    masters = loaded.read("encoder.masters.")
     model.masters.load_state_dict({k: t.float() for k, t in masters.items()})
     model.log_gain.set_table(loaded.gain.log())
 
@@ -93,25 +93,19 @@ def _quality_levels() -> Tensor:
     return (LEVELS - 1) * (0.55 * quality + 0.45 * quality**3)
 
 
+def _tables(module: torch.nn.Module) -> dict[str, LevelTable]:
+    """The level tables of a network by the names of their tensors."""
+    return {f"{name}.values": part for name, part in module.named_modules() if isinstance(part, LevelTable)}
+
+
 def _full_tables(module: torch.nn.Module) -> dict[str, Tensor]:
     """State dict in which every level table has all its 256 rows."""
-    state = dict(module.state_dict())
-    for name, part in module.named_modules():
-        if hasattr(part, "table"):
-            state[f"{name}.values"] = part.table().detach()
-    return state
+    return module.state_dict() | {k: part.table().detach() for k, part in _tables(module).items()}
 
 
 def _take_tables(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
     """Inverse of `_full_tables`."""
-    own = module.state_dict()
-    module.load_state_dict(
-        {k: _knots(t, len(own[k])) if k.endswith(".values") else t for k, t in state.items()}
-    )
-
-
-def _knots(table: Tensor, rows: int) -> Tensor:
-    return table[:: (LEVELS - 1) // (rows - 1)]
+    module.load_state_dict(state | {k: part.rows_of(state[k]) for k, part in _tables(module).items()})
 
 
 def _synthesis_tensors(model: TrainedModel) -> dict[str, Tensor]:

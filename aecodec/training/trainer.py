@@ -21,7 +21,7 @@ from aecodec.training.start import start_linear
 
 LOG_EVERY = 100  # steps: reading the loss waits for the device, so it is read seldom
 CHECKPOINT_EVERY = 180.0  # seconds
-WARM_UP = 100  # steps of linearly rising learning rate, at the start and after a resume
+WARM_UP = 100  # steps of linearly rising learning rate, while the optimizers have no moments yet
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Logged:
 
 
 class Trainer:
-    """Trains one model; everything that must survive a kill is in `state`."""
+    """Trains one model; `save` writes everything that must survive a kill, `resume` takes it back."""
 
     def __init__(
         self, recipe: Recipe, budget: Budget, patches: Patches, out: Path, device: torch.device

@@ -1,46 +1,75 @@
-"""Bjontegaard deltas: PCHIP of log10 rate over quality, integrated over the common range."""
+"""Bjontegaard deltas between two rate-distortion curves: PCHIP over log10 of the rate.
+
+G. Bjontegaard, "Calculation of average PSNR differences between RD-curves", VCEG-M33, 2001; with piecewise
+cubics (PCHIP) in place of his polynomial, as the JVET common test conditions have it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from aecodec.errors import BadArgument
 
-NARROWEST = 0.5  # dB of common range; less is refused, never extrapolated
+SHARED = 0.25  # of the narrower curve's range, at least; curves that share less are refused, not extrapolated
+
+Curve = tuple[Sequence[float], Sequence[float]]  # bits per pixel; quality, the higher the better
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """BD-rate in per cent (negative: fewer bits), and the quality range it was integrated over."""
+    """A mean difference, and the range it is the mean over (of quality for bd_rate, bpp for bd_quality)."""
 
-    percent: float
+    value: float
     low: float
     high: float
 
 
-def bd_rate(
-    anchor: tuple[Sequence[float], Sequence[float]], test: tuple[Sequence[float], Sequence[float]]
-) -> Delta:
-    """BD-rate of `test` against `anchor`, each (bits per pixel, quality in dB).
+def bd_rate(anchor: Curve, test: Curve) -> Delta:
+    """Mean difference in rate at equal quality, in per cent of the anchor's; negative: fewer bits.
 
-    Raises BadArgument when the curves share less than half a decibel or have fewer than two points.
+    Raises BadArgument where a curve has fewer than two points or does not rise, or where the two share less
+    than a quarter of the narrower one's range of quality.
     """
-    (a, a_low, a_high), (t, t_low, t_high) = _curve(*anchor), _curve(*test)
-    low, high = max(a_low, t_low), min(a_high, t_high)
-    if high - low < NARROWEST:
+    (anchor_rate, anchor_quality), (test_rate, test_quality) = _rising(anchor), _rising(test)
+    delta = _mean_difference((anchor_quality, anchor_rate), (test_quality, test_rate))
+    return Delta(100 * (10**delta.value - 1), delta.low, delta.high)
+
+
+def bd_quality(anchor: Curve, test: Curve) -> Delta:
+    """Mean difference in quality at equal rate, in the metric's unit (BD-PSNR: dB); positive: better.
+
+    Raises BadArgument as `bd_rate` does, for the range of log10 rate.
+    """
+    delta = _mean_difference(_rising(anchor), _rising(test))
+    return Delta(delta.value, 10**delta.low, 10**delta.high)
+
+
+Points = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _rising(curve: Curve) -> Points:
+    """log10 of the rate and the quality, both strictly rising."""
+    bpp, quality = (np.asarray(axis, np.float64) for axis in curve)
+    if len(bpp) < 2:
+        raise BadArgument("a rate-distortion curve needs two points or more: give more qualities")
+    order = np.argsort(bpp)
+    rate, quality = np.log10(bpp[order]), quality[order]
+    if (np.diff(rate) <= 0).any() or (np.diff(quality) <= 0).any():
+        raise BadArgument("the curve does not rise with the rate: leave out the qualities where it falls")
+    return rate, quality
+
+
+def _mean_difference(anchor: Points, test: Points) -> Delta:
+    """Mean of test - anchor over the range of x that both have; each is (x, y) with x strictly rising."""
+    low, high = max(anchor[0][0], test[0][0]), min(anchor[0][-1], test[0][-1])
+    narrower = min(np.ptp(anchor[0]), np.ptp(test[0]))
+    if high - low < SHARED * narrower:
         raise BadArgument(
-            f"the curves share only {max(high - low, 0):.2f} dB: give qualities that overlap more"
+            f"the curves share {max(high - low, 0) / narrower:.0%} of the narrower one's range and need "
+            f"{SHARED:.0%}: choose qualities that overlap more"
         )
-    mean = (t.integrate(low, high) - a.integrate(low, high)) / (high - low)
-    return Delta(100 * (10 ** float(mean) - 1), low, high)
-
-
-def _curve(bpp: Sequence[float], quality: Sequence[float]) -> tuple[PchipInterpolator, float, float]:
-    order = np.argsort(quality)
-    q, r = np.asarray(quality, float)[order], np.log10(np.asarray(bpp, float)[order])
-    keep = np.r_[True, np.diff(q) > 1e-9]
-    if keep.sum() < 2:
-        raise BadArgument("a rate-distortion curve needs two points of different quality or more")
-    return PchipInterpolator(q[keep], r[keep]), float(q[keep][0]), float(q[keep][-1])
+    areas = [float(PchipInterpolator(*points).integrate(low, high)) for points in (anchor, test)]
+    return Delta((areas[1] - areas[0]) / float(high - low), float(low), float(high))

@@ -46,7 +46,7 @@ def main() -> None:
     for level, i, f in zip(LEVELS, *(zip(*curves[n], strict=True) for n in points), strict=True):
         print(f"level {level}: integer {i[0]:.5f} bpp {i[1]:.4f} dB, float {f[0]:.5f} bpp {f[1]:.4f} dB")
     delta = bd_rate(curves["float"], curves["integer"])
-    report = {"cost_percent": round(delta.percent, 4), "range_db": [delta.low, delta.high], "curves": curves}
+    report = {"cost_percent": round(delta.value, 4), "range_db": [delta.low, delta.high], "curves": curves}
     print(json.dumps(report))
     out = Path(__file__).parent / "results" / "exact_cost.json"
     out.write_text(json.dumps(report, indent=1) + "\n")

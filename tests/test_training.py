@@ -4,6 +4,9 @@ import csv
 import dataclasses
 import io
 import math
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,9 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
-from aecodec.errors import BadData, BadRecipe, BadWeights, InputMissing, TrainingDiverged
+from aecodec.errors import BadData, BadRecipe, BadWeights, InputMissing, OutputUnwritable, TrainingDiverged
 from aecodec.models import open_weights
 from aecodec.networks.architecture import Architecture, Pass
+from aecodec.networks.complexity import complexity
 from aecodec.networks.entropy import layer_specs
 from aecodec.networks.integer import BOUND, load_layers, reach
 from aecodec.networks.model import Model
@@ -200,7 +204,9 @@ def test_a_killed_run_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
     killed = trainer(folder, tmp_path / "killed", 14)
     killed.start()
     update = killed._update
-    monkeypatch.setattr(killed, "_update", lambda x, p: update(x, p) if killed.step < 8 else interrupt())
+    monkeypatch.setattr(
+        killed, "_update", lambda n, x, p: update(n, x, p) if killed.step < 8 else interrupt()
+    )
     with pytest.raises(KeyboardInterrupt):
         killed.run(ignore, ignore)
     resumed = trainer(folder, tmp_path / "killed", 14)
@@ -227,8 +233,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(folder, tmp_path
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(OutputUnwritable, match="No space left.*intact.*--resume"):
         run.save()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
@@ -242,7 +249,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(f
     run = trainer(folder, tmp_path, 14)
     update = run._update
     bad = torch.full((3,), math.nan)
-    monkeypatch.setattr(run, "_update", lambda x, p: update(x, p) if run.step < 3 else bad)
+    monkeypatch.setattr(run, "_update", lambda *a: update(*a) if run.step < 3 else bad)
     with pytest.raises(TrainingDiverged, match="not finite at step 4"):
         run.run(ignore, ignore)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=False)["step"] == 3
@@ -260,7 +267,7 @@ def test_each_phase_moves_its_networks_and_no_other(folder, tmp_path, progress, 
     run = trainer(folder, tmp_path, 4)
     run.start()
     before = {k: v.clone() for k, v in run.model.state_dict().items()}
-    run._update(run.patches.batch(4, 64), progress)
+    run._update(run.model, run.patches.batch(4, 64), progress)
     moved = {k.split(".")[0] for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == parts
 
@@ -324,3 +331,73 @@ def test_weights_of_another_architecture_are_refused(folder, trained, tmp_path):
     path = export(trained, calibration(folder), tmp_path, "small", 1, {})
     with pytest.raises(BadWeights, match="another architecture"):
         import_weights(path, TrainedModel(dataclasses.replace(SMALL, hyper_width=32)))
+
+
+# Several processes
+
+SMALL_TOML = """
+name = "small"
+patch = 64
+late_patch = 64
+batch = {batch}
+graphics_share = 0.25
+[architecture]
+latent_channels = 24
+width = 192
+analysis_blocks = [1, 1]
+synthesis_blocks = [1, 1]
+hyper_channels = 4
+hyper_width = 16
+passes = [{{first = 0, last = 24, parity = "all"}}]
+"""
+
+
+def aec_train(folder, out, batch, *arguments, launcher=()):
+    out.mkdir()
+    (out / "small.toml").write_text(SMALL_TOML.format(batch=batch))
+    command = [sys.executable, *launcher, "-m", "aecodec", "train", str(out / "small.toml"), *arguments]
+    return subprocess.run(
+        [*command, "--data", str(folder), "--out", str(out)],
+        text=True,
+        capture_output=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(folder, tmp_path):
+    runs = {"one": ((), 8), "two": (TORCHRUN, 4)}
+    losses = {}
+    for name, (launcher, batch) in runs.items():
+        run = aec_train(folder, tmp_path / name, batch, "--steps", "200", launcher=launcher)
+        assert run.returncode == 0, run.stderr
+        with (tmp_path / name / "log.csv").open() as file:
+            losses[name] = [float(row["loss"]) for row in csv.DictReader(file)]
+        assert len(list((tmp_path / name).glob("small-*.safetensors"))) == 1
+    assert len(losses["one"]) == len(losses["two"]) == 2
+    assert losses["two"] == pytest.approx(losses["one"], rel=0.1)
+
+
+def test_minutes_are_refused_where_processes_could_not_agree_on_them(folder, tmp_path):
+    run = aec_train(folder, tmp_path / "out", 4, "--minutes", "1", launcher=TORCHRUN)
+    assert run.returncode != 0 and "give --steps under torchrun" in run.stderr
+
+
+def test_a_run_leaves_what_a_person_wants_to_see(folder, tmp_path):
+    run = aec_train(folder, tmp_path / "out", 4, "--steps", "100", "--val", str(folder))
+    assert run.returncode == 0, run.stderr
+    made = {path.suffix for path in (tmp_path / "out").iterdir()}
+    assert {".pt", ".csv", ".png", ".safetensors", ".0"} <= made  # .0: TensorBoard's events
+    assert "photographs, held back: level, bpp (estimated), PSNR in dB" in run.stderr
+    assert run.stdout.strip().endswith(".safetensors")
+
+
+def test_multiply_accumulates_are_counted_as_by_hand_and_below_their_limits():
+    coarse = 6 * 320**2 + 9 * 320  # a block at 1/16: 1x1 to C, depthwise 3x3, 1x1 to C, 2 C and C
+    fine = 6 * 192**2 + 9 * 192
+    by_hand = (coarse + 320 * 768) / 16**2 + (4 * fine + 192 * 192) / 8**2
+    counted = complexity(Architecture())
+    assert counted.synthesis == pytest.approx(by_hand / 1000)
+    assert counted.decode <= 25 and counted.analysis <= 35

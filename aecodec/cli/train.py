@@ -1,10 +1,15 @@
 """`aec train`."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import click
 
 from aecodec.errors import BadArgument
+
+if TYPE_CHECKING:
+    from aecodec.training.trainer import Logged
 
 
 @click.command(epilog="Example: aec train recipes/photo.toml --data pictures --val held-back --minutes 120")
@@ -60,16 +65,42 @@ def train(
     from aecodec.codec import pick_device  # not above: `aec --help` does without torch
     from aecodec.training.recipe import read_recipe
     from aecodec.training.run import Job, train
-    from aecodec.training.trainer import Budget, Logged
-
-    def show(row: Logged, progress: float) -> None:
-        click.echo(
-            f"{progress:6.1%}  step {row.step}  {row.minutes:.1f} min  loss {row.loss:.4f}  "
-            f"{row.bpp:.3f} bpp  {row.psnr:.2f} dB  {row.megapixels_per_second:.2f} Mpixel/s",
-            err=True,
-        )
+    from aecodec.training.trainer import Budget
 
     job = Job(
         read_recipe(recipe), list(data), val, out, Budget(minutes, steps), pick_device(device), init, resume
     )
-    click.echo(train(job, lambda line: click.echo(line, err=True), show))
+    with Progress() as progress:
+        weights = train(job, progress.say, progress.show)
+    if weights:
+        click.echo(weights)
+
+
+class Progress:
+    """A bar on a terminal, lines elsewhere."""
+
+    def __enter__(self) -> Self:
+        from tqdm import tqdm
+
+        form = "{percentage:5.1f}%|{bar:20}| {elapsed} gone, {remaining} left{postfix}"
+        self.bar = tqdm(total=1.0, bar_format=form, disable=None, file=sys.stderr)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar where there is one."""
+        self.bar.write(line, file=sys.stderr)
+
+    def show(self, row: "Logged", progress: float) -> None:
+        """Show a row of the log; progress is 0..1."""
+        figures = (
+            f"step {row.step}, loss {row.loss:.4f}, {row.bpp:.3f} bpp, {row.psnr:.2f} dB, "
+            f"{row.megapixels_per_second:.2f} Mpixel/s"
+        )
+        if self.bar.disable:
+            click.echo(f"{progress:6.1%}  {row.minutes:.1f} min  {figures}", err=True)
+        else:
+            self.bar.set_postfix_str(figures, refresh=False)
+            self.bar.update(progress - self.bar.n)

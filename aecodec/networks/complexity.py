@@ -37,9 +37,9 @@ class Complexity:
 
 def complexity(a: Architecture) -> Complexity:
     """Count one architecture."""
-    latents, level = SIDE // STRIDE, torch.zeros(1, device="meta")
-    x = torch.zeros(1, 3, SIDE, SIDE, device="meta")
-    y = torch.zeros(1, a.latent_channels, latents, latents, device="meta")
+    latents, level = SIDE // STRIDE, torch.zeros(1)
+    x = torch.zeros(1, 3, SIDE, SIDE)
+    y = torch.zeros(1, a.latent_channels, latents, latents)
     return Complexity(
         _count(Analysis, a, lambda network: network(x)),
         _count(HyperAnalysis, a, lambda network: network(y, level)),
@@ -49,8 +49,7 @@ def complexity(a: Architecture) -> Complexity:
 
 
 def _count(kind: type[nn.Module], a: Architecture, run: Callable[[Any], object]) -> float:
-    with torch.device("meta"):
-        network = kind(a)
+    network = kind(a)
     total = 0
 
     def add(layer: nn.Module, inputs: object, output: Tensor) -> None:
@@ -61,7 +60,8 @@ def _count(kind: type[nn.Module], a: Architecture, run: Callable[[Any], object])
     for layer in network.modules():
         if isinstance(layer, Pointwise | Depthwise):
             layer.register_forward_hook(add)
-    run(network)
+    with torch.inference_mode():
+        run(network)
     return total / SIDE**2 / 1000
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from aecodec.coding.latents import encode
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
-from aecodec.errors import BadWeights
+from aecodec.errors import BadWeights, OutputUnwritable
 from aecodec.models import SUFFIX, WEIGHTS_FORMAT, open_weights
 from aecodec.networks.architecture import Architecture
 from aecodec.networks.blocks import LEVELS, LevelTable
@@ -65,9 +66,15 @@ def export(
     }
     path = folder / f"{name}-{entropy_id.hex()}{SUFFIX}"
     part = path.with_suffix(".part")
-    save_file({k: t.contiguous() for k, t in tensors.items()}, part, metadata)
-    part.chmod(0o644)  # safetensors leaves it readable to its owner alone
-    part.replace(path)
+    try:
+        save_file({k: t.contiguous() for k, t in tensors.items()}, part, metadata)
+        part.chmod(0o644)  # safetensors leaves it readable to its owner alone
+        part.replace(path)
+    except (OSError, SafetensorError) as fault:
+        part.unlink(missing_ok=True)
+        raise OutputUnwritable(
+            f"{path}: the weights cannot be written ({fault}): free some space and export with --resume"
+        ) from fault
     Model(open_weights(path), torch.device("cpu"))
     return path
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from aecodec.errors import BadArgument
 from aecodec.training.data import Loaded, Patches, load_folders
 from aecodec.training.export import export, import_weights
+from aecodec.training.processes import Processes, join, leave
 from aecodec.training.recipe import Recipe
 from aecodec.training.trainer import Budget, Logged, Trainer
-from aecodec.training.validation import Validation
+from aecodec.training.validation import Curve, Validation, table
 
 CALIBRATION_PATCHES, CALIBRATION_SIDE = 96, 256  # a few million symbols for the tables
 
@@ -31,16 +33,36 @@ class Job:
     resume: bool = False
 
 
-def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float], None]) -> Path:
-    """Train, watch the validation pictures at every tenth of the run, export: the path of the weights."""
-    torch.manual_seed(0)
+def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float], None]) -> Path | None:
+    """Train, watch the validation pictures at every tenth of the run, export: the path of the weights.
+
+    Under torchrun every process trains on patches of its own; the first one says, writes and exports, and
+    only there is the path given. Raises BadArgument for minutes under torchrun, and what its parts raise.
+    """
+    processes, device = join(job.device)
+    if processes.count > 1 and job.budget.steps is None:
+        raise BadArgument("several processes do not agree on minutes: give --steps under torchrun")
+    try:
+        return _train(job, processes, device, say if processes.first else lambda line: None, on_log)
+    finally:
+        leave()
+
+
+def _train(
+    job: Job,
+    processes: Processes,
+    device: torch.device,
+    say: Callable[[str], None],
+    on_log: Callable[[Logged, float], None],
+) -> Path | None:
+    torch.manual_seed(processes.rank)
     loaded = load_folders(job.data, job.recipe.patch)
     _report(loaded, say)
-    validation = Validation(load_folders([job.val], 64)) if job.val else None
-    patches = Patches(loaded, job.device, 0, job.recipe.graphics_share)
+    validation = Validation(load_folders([job.val], 64)) if job.val and processes.first else None
+    patches = Patches(loaded, device, processes.rank, job.recipe.graphics_share)
     del loaded
     job.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(job.recipe, job.budget, patches, job.out, job.device)
+    trainer = Trainer(job.recipe, job.budget, patches, job.out, device, processes)
     if job.resume:
         trainer.resume()
     elif job.init:
@@ -50,18 +72,48 @@ def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float]
         trainer.start()
 
     card: dict[str, Any] = {"recipe": dataclasses.asdict(job.recipe)}
+    curves: dict[str, Curve] = {}
 
     def on_tenth(trainer: Trainer) -> None:
         if validation:
-            summary = validation.summary(validation.curves(trainer.averaged))
+            curves.update(validation.curves(trainer.averaged))
+            summary = validation.summary(curves)
             card["rate_distortion"] = f"held-back pictures: {summary}"
             say(f"step {trainer.step}, {trainer.seconds / 60:.1f} min: {summary}")
 
-    trainer.run(on_log, on_tenth)
+    board = _board(job.out, say) if processes.first else None
+
+    def on_row(row: Logged, progress: float) -> None:
+        if board:
+            board(row)
+        on_log(row, progress)
+
+    trainer.run(on_row, on_tenth)
+    if not processes.first:
+        return None
     _draw(job.out, say)
+    say(table(curves))
     card |= {"steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
     calibration = [patches.batch(1, CALIBRATION_SIDE) for _ in range(CALIBRATION_PATCHES)]
     return export(trainer.averaged, calibration, job.out, job.recipe.name, job.recipe.version, card)
+
+
+def _board(out: Path, say: Callable[[str], None]) -> Callable[[Logged], None]:
+    """What writes rows of the log for TensorBoard, where that is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        say("no TensorBoard: it is missing, install aecodec[train]")
+        return lambda row: None
+    writer = SummaryWriter(out)
+
+    def write(row: Logged) -> None:
+        for name, value in dataclasses.asdict(row).items():
+            if name != "step":
+                writer.add_scalar(name, value, row.step)
+        writer.flush()
+
+    return write
 
 
 def _draw(out: Path, say: Callable[[str], None]) -> None:

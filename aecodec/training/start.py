@@ -35,7 +35,7 @@ def start_linear(model: TrainedModel, patches: Tensor, lambdas: LambdaRange) -> 
         layer.bias.zero_()
         layer.bias[: len(bias)] = bias
     # At 1/16 the four neighbouring patches lie in channels c * 4 + position, hence the Kronecker product.
-    corners = torch.eye(4, dtype=weight.dtype)
+    corners = torch.eye(4, dtype=weight.dtype, device=weight.device)
     features = F.pixel_unshuffle(enter(F.pixel_unshuffle(patches, PATCH)), 2)
     to_pixels = torch.kron(leave.weight, corners)
     basis, deviation = _principal(_rows(features) @ to_pixels.T, a.latent_channels)
@@ -43,7 +43,7 @@ def start_linear(model: TrainedModel, patches: Tensor, lambdas: LambdaRange) -> 
     model.synthesis.up.weight.copy_(torch.kron(enter.weight, corners) @ basis.T * deviation.sqrt())
     model.analysis.down.bias.zero_()
     model.synthesis.up.bias.zero_()
-    levels = torch.arange(LEVELS, dtype=torch.float32)
+    levels = torch.arange(LEVELS, dtype=torch.float32, device=weight.device)
     step = torch.sqrt(18 / math.log(2) / lambdas.at(levels))  # of 255: where d(bpp) = -lambda d(255^2 MSE)
     model.log_gain.set_table((255 / step)[:, None].log() + deviation.sqrt().log())
 

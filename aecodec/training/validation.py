@@ -4,7 +4,7 @@ What counts is measured in file bytes by `aec bench`; this is the thermometer in
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,22 @@ class Validation:
         for name, curve in curves.items():
             try:
                 jpeg = self.jpeg[name]
-                delta = (
-                    f"{bd_rate((jpeg.bpp, jpeg.psnr), (curve.bpp, curve.psnr)).percent:+.1f} % against JPEG"
-                )
+                delta = f"{bd_rate((jpeg.bpp, jpeg.psnr), (curve.bpp, curve.psnr)).value:+.1f} % against JPEG"
             except BadArgument:
                 delta = "no common range with JPEG"
             low, high = (f"{curve.bpp[end]:.3f} bpp {curve.psnr[end]:.2f} dB" for end in (0, -1))
             parts.append(f"{name} {delta} ({low} to {high}, estimated)")
         return "; ".join(parts)
+
+
+def table(curves: Mapping[str, Curve]) -> str:
+    """Rate and distortion of each group at the levels shown, for a terminal."""
+    lines = []
+    for name, curve in curves.items():
+        lines.append(f"{name}, held back: level, bpp (estimated), PSNR in dB")
+        rows = zip(LEVELS_SHOWN, curve.bpp, curve.psnr, strict=True)
+        lines += [f"  {level:5d} {bpp:8.3f} {psnr:8.2f}" for level, bpp, psnr in rows]
+    return "\n".join(lines)
 
 
 def _central(pixels: np.ndarray) -> np.ndarray:

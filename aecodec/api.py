@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from aecodec.codec import Codec, Target
+    from aecodec.codec import Codec, Region, Target
+    from aecodec.neural import Latents
 
 
 @cache
@@ -23,26 +24,61 @@ def _codec(model: str | Path | None, device: str) -> "Codec":
 
 
 def encode(
-    image: Any, *, quality: float = 75, device: str = "auto", model: str | Path | None = None
+    image: Any,
+    *,
+    quality: float = 75,
+    device: str = "auto",
+    model: str | Path | None = None,
+    target_size: int | None = None,
+    bpp: float | None = None,
+    psnr: float | None = None,
+    min_quality: float = 0,
+    max_quality: float = 100,
+    strip: bool = False,
+    strict: bool = False,
+    frame: int | None = None,
 ) -> bytes:
     """Encode a picture into the bytes of an .aec file.
 
-    image: a PIL image, a uint8 array [H, W, 3] or [H, W], a uint8 torch tensor [3, H, W] or [1, H, W],
-    the bytes of a picture file, or a path. quality: 0..100. device: "auto", "cpu" or "cuda".
-    model: a name or the path of a weights file. Raises AecError.
+    image: a PIL image, a uint8 array [H, W] or [H, W, C], a uint8 torch tensor [C, H, W], the bytes of a
+    picture file, or a path; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha). quality: 0..100.
+    device: "auto", "cpu" or "cuda". model: a name or the path of a weights file; by default small or drawn
+    pictures are kept without loss where that takes no more bytes. In place of a quality: target_size, bytes
+    that the file may take; bpp, bits a pixel; or psnr, dB; the quality is then sought from min_quality to
+    max_quality. strip: without metadata, turned upright. strict: refuse what an .aec file cannot hold
+    unchanged, as 16 bits a channel. frame: which of several pictures in a file, from 0. Raises AecError.
     """
-    return _codec(model, device).encode(image, quality)
+    return _codec(model, device).encode(
+        image,
+        quality,
+        target_size=target_size,
+        bpp=bpp,
+        psnr=psnr,
+        min_quality=min_quality,
+        max_quality=max_quality,
+        strip=strip,
+        strict=strict,
+        frame=frame,
+    )
 
 
 def decode(
-    data: bytes | str | Path, *, device: str = "auto", model: str | Path | None = None, to: "Target" = "pil"
-) -> "Image.Image | np.ndarray | Tensor":
+    data: bytes | str | Path,
+    *,
+    device: str = "auto",
+    model: str | Path | None = None,
+    to: "Target" = "pil",
+    region: "Region | None" = None,
+) -> "Image.Image | np.ndarray | Tensor | Latents":
     """Decode the bytes of an .aec file, or the file at a path.
 
-    to: "pil"; "numpy", uint8 [H, W, 3] or [H, W] for grey; "torch", uint8 [3, H, W] or [1, H, W].
-    Raises AecError.
+    to: "pil"; "numpy", uint8 [H, W, 3] or [H, W] for grey; "torch", uint8 [3, H, W] or [1, H, W]. Alpha is
+    one channel more: [H, W, 4], [H, W, 2], [4, H, W], [2, H, W]. "latents": neural.Latents, without
+    drawing the picture.
+    region: x, y, width, height of the part to decode, in pixels as they are stored: an orientation in EXIF
+    is applied after it. Raises AecError.
     """
-    return _codec(model, device).decode(data, to)
+    return _codec(model, device).decode(data, to, region=region)
 
 
 def info(data: bytes | str | Path) -> dict[str, Any]:
@@ -67,6 +103,7 @@ def info(data: bytes | str | Path) -> dict[str, Any]:
         "entropy_id": header.entropy_id.hex(),
         "synthesis_id": header.synthesis_id.hex(),
         "model": models.name_of(header.entropy_id),
+        "lossless": not header.has_model,
         "bytes": len(data),
         "bpp": 8 * len(data) / (header.width * header.height),
         "sections": [{"name": p.name, "offset": p.offset, "bytes": p.length} for p in parts],

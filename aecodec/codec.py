@@ -1,42 +1,37 @@
 """Codec: picture -> tiles -> latents -> words -> file, and back."""
 
-import contextlib
 import threading
-from collections.abc import Iterator
-from numbers import Real
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from aecodec import container, models, pictures
-from aecodec.coding import latents
+from aecodec import alpha, container, lossless, models, pictures, rate, salvage
 from aecodec.container import Container, Header, Tile
-from aecodec.errors import (
-    BadArgument,
-    BadQuality,
-    Damaged,
-    LatentsMismatch,
-    NoGpu,
-    TooLarge,
-    UnknownSection,
-)
-from aecodec.networks.architecture import HYPER_STRIDE, STRIDE
+from aecodec.drawing import check, draw_alpha, draw_tiles
+from aecodec.errors import BadArgument, BadQuality, Damaged, NoGpu, TooLarge
+from aecodec.networks.architecture import STRIDE
 from aecodec.networks.model import Model
+from aecodec.neural import Latents, encode_tiles, read_latents
 from aecodec.pictures import MAX_PIXELS, Picture
-from aecodec.tiles import TILE_SIZE, Box, analysis_halo, padded_side, synthesis_halo, tile_boxes
+from aecodec.salvage import Salvaged
+from aecodec.threads import MAX_WORKERS, exact, in_order, workers
+from aecodec.tiles import TILE_SIZE, Box, region_box
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Target = Literal["pil", "numpy", "torch"]
+Target = Literal["pil", "numpy", "torch", "latents"]
+Region = tuple[int, int, int, int]  # x, y, width, height
 
-# Bytes a pixel, at most, while a picture is decoded: for pixels and latents of three rows of tiles, and for
-# the activations of one tile.
-PICTURE_BYTES, TILE_BYTES = 12, 110
+# Bytes a pixel, at most, while a picture is decoded: for pixels and latents of two rows of tiles, and for the
+# activations of the tiles that are worked on at a time, or for the copies of one lossless tile.
+PICTURE_BYTES, TILE_BYTES, LOSSLESS_TILE_BYTES = 12, 110, 16
 
 
 class Codec:
@@ -47,7 +42,8 @@ class Codec:
 
     model: a name, or the path of a weights file; by default `photo` encodes, and every file is decoded with
     the weights that its ids ask for. device: "auto" (a GPU if there is one), "cpu" or "cuda".
-    max_pixels: larger pictures are refused with TooLarge.
+    max_pixels: larger pictures are refused with TooLarge. Pickled, for a worker process, a codec is no more
+    than these arguments: the other side picks its own device and loads the model when it needs it.
     """
 
     def __init__(
@@ -55,69 +51,163 @@ class Codec:
     ) -> None:
         """Nothing is loaded until it is needed. Raises NoGpu, BadArgument."""
         self.model, self.device, self.max_pixels = model, pick_device(device), max_pixels
+        self._made_from = model, device, max_pixels
         self._loaded: dict[Path, Model] = {}
         self._lock = threading.Lock()
 
-    def encode(self, image: Any, quality: float = 75) -> bytes:
-        """Encode what `pictures.load` takes: a path, PIL image, uint8 array or uint8 torch tensor."""
-        return self.compress(pictures.load(image, self.max_pixels), quality)
+    def encode(
+        self,
+        image: Any,
+        quality: float = 75,
+        *,
+        strip: bool = False,
+        strict: bool = False,
+        frame: int | None = None,
+        **goal: Any,
+    ) -> bytes:
+        """Encode what `pictures.load` takes: a path, PIL image, uint8 array or uint8 torch tensor.
 
-    def decode(self, data: bytes | str | Path, to: Target = "pil") -> "Image.Image | np.ndarray | Tensor":
+        strip: without metadata, turned upright. strict, frame: as for `pictures.load`. goal: target_size,
+        bpp, psnr, min_quality and max_quality as for `compress`.
+        """
+        picture = pictures.load(image, self.max_pixels, frame=frame, strict=strict)
+        return self.compress(pictures.stripped(picture) if strip else picture, quality, **goal)
+
+    def decode(
+        self, data: bytes | str | Path, to: Target = "pil", *, region: Region | None = None
+    ) -> "Image.Image | np.ndarray | Tensor | Latents":
         """Decode bytes or the file at a path.
 
-        to: "pil"; "numpy", uint8 [H, W, 3] or [H, W] for grey; "torch", uint8 [3, H, W] or [1, H, W].
+        to: "pil"; "numpy", uint8 [H, W, 3] or [H, W] for grey; "torch", uint8 [3, H, W] or [1, H, W]. Alpha
+        is one channel more: [H, W, 4], [H, W, 2], [4, H, W], [2, H, W]. "latents": Latents, without drawing
+        the picture. region: as for `decompress`; it is cut out before an orientation in EXIF turns the
+        pixels.
         """
-        if to not in ("pil", "numpy", "torch"):
-            raise BadArgument(f"to={to!r}: give 'pil', 'numpy' or 'torch'")
-        picture = self.decompress(pictures.read_source(data))
+        if to not in ("pil", "numpy", "torch", "latents"):
+            raise BadArgument(f"to={to!r}: give 'pil', 'numpy', 'torch' or 'latents'")
+        data = pictures.read_source(data)
+        if to == "latents":
+            if region is not None:
+                raise BadArgument("latents are given of the whole picture: leave out the region")
+            return self._latents(data)
+        picture = self.decompress(data, region=region)
         if to == "pil":
             return pictures.to_pil(picture)
-        pixels = pictures.upright(picture).pixels  # an array has no place for an orientation
+        samples = pictures.upright(picture).samples  # an array has no place for an orientation
         if to == "torch":
-            return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
-        return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+            return torch.from_numpy(np.ascontiguousarray(samples)).permute(2, 0, 1)
+        return samples[:, :, 0] if samples.shape[2] == 1 else samples
 
-    def compress(self, picture: Picture, quality: float = 75) -> bytes:
-        """Picture -> the bytes of an .aec file. quality: 0..100. Raises BadQuality."""
-        if not isinstance(quality, Real) or not 0 <= quality <= 100:
+    def decode_batch(self, items: Sequence[bytes | str | Path]) -> list[Tensor]:
+        """Decode each item into uint8 [C, H, W] on the codec's device; their sizes may differ.
+
+        Raises what `decode` raises, for the first item that cannot be decoded.
+        """
+        # Not one batch for the networks: on a CPU that gains nothing from 0.2 megapixels a picture on.
+        with workers(len(items)) as pool:
+            tensors = in_order(pool, lambda item: self.decode(item, to="torch"), items)
+            return [cast(Tensor, tensor).to(self.device, copy=True) for tensor in tensors]
+
+    def compress(
+        self,
+        picture: Picture,
+        quality: float = 75,
+        *,
+        target_size: int | None = None,
+        bpp: float | None = None,
+        psnr: float | None = None,
+        min_quality: float = 0,
+        max_quality: float = 100,
+    ) -> bytes:
+        """Picture -> the bytes of an .aec file.
+
+        quality: 0..100. Or one of these takes its place: target_size, bytes of the whole file, never above
+        and within 2 %, or as near as two levels leave; bpp, bits of the whole file a pixel, within 2 %; psnr,
+        dB over the pixels, within 0.1 dB. Then the quality lies between min_quality and max_quality.
+        Unless a model was named, a picture is kept without loss where that takes no more bytes.
+        Raises BadQuality, BadArgument, TargetOutOfReach.
+        """
+        goal = rate.goal(target_size, bpp, psnr, min_quality, max_quality)
+        if not rate.is_quality(quality):
             raise BadQuality(f"quality {quality!r} is out of range: give a number from 0 to 100")
         model = self._load(models.find(self.model))
-        level = model.level(quality)
-        with _exact():
-            tiles = tuple(_encode_tiles(model, picture.pixels, level))
-        height, width, channels = picture.pixels.shape
-        header = Header(
-            alpha=False,
-            entropy_id=model.weights.entropy_id,
-            synthesis_id=model.weights.synthesis_id,
-            width=width,
-            height=height,
-            channels=channels,
-            latent_height=-(-height // STRIDE),
-            latent_width=-(-width // STRIDE),
-            latent_channels=model.architecture.latent_channels,
-            level=level,
-            tile_size=TILE_SIZE,
-        )
-        return container.write(
-            Container(header, tiles, (), picture.icc, picture.exif, picture.xmp, picture.resolution)
-        )
+        file = _frame(model, picture, model.level(quality))
+        if target_size is not None and self.model is None:
+            small = lossless.within(picture, file, target_size)
+            if small is not None:
+                return container.write(small)
+        pixels = alpha.filled(picture)
+        with exact():
+            if goal is not None:
+                return rate.encode(model, pixels, file.header, partial(_write, file), goal)
+            tiles = tuple(encode_tiles(model, pixels, file.header))
+        file = replace(file, tiles=tiles)
+        return container.write(file if self.model else lossless.cheaper(picture, file))
 
-    def decompress(self, data: bytes) -> Picture:
+    def decompress(self, data: bytes, *, region: Region | None = None) -> Picture:
         """The bytes of an .aec file -> picture.
 
-        Raises FormatError, LatentsMismatch, TooLarge, UnknownModel, SynthesisMismatch.
+        region: x, y, width and height, in pixels as they are stored: an orientation in EXIF is not applied.
+        Then memory and time follow the region, and only those tiles are read and checked on which it depends;
+        pixels are those of the whole picture within one level.
+        Raises FormatError, LatentsMismatch, TooLarge, UnknownModel, SynthesisMismatch, BadArgument.
         """
         header, _ = container.read_header(data)
-        _check_size(header, self.max_pixels)
-        file = container.read(data)
-        _check_kinds(file)
-        weights = models.find_by_id(header.entropy_id, header.synthesis_id, self.model)
-        model = self._load(weights)
+        box = region_box(region, header.width, header.height)
+        _check_size(header, box, self.max_pixels)
+        if region is None:
+            container.read(data)  # all of it is checked before anything is drawn
+        index = container.read_index(data)
+        with exact():
+            samples = draw_tiles(
+                self._model_of(header), header, partial(container.read_tile, data, index=index), box
+            )
+        opacity = draw_alpha(header, partial(container.read_alpha, data, index=index), box)
+        return pictures.of_samples(samples, header.channels, opacity, container.read_metadata(data, index))
+
+    def salvage(self, data: bytes) -> Salvaged:
+        """Decode what is intact of a damaged file; damaged tiles are grey, and opaque.
+
+        Raises what `decompress` raises where nothing can be salvaged: the header is damaged, or every tile.
+        """
+        header, _ = container.read_header(data)
+        _check_size(header, region_box(None, header.width, header.height), self.max_pixels)
+        with exact():
+            return salvage.salvage(self._model_of(header), data)
+
+    def verify(self, data: bytes) -> None:
+        """Check all of a file, down to the latents, without drawing it. Raises what `decompress` raises."""
+        file = self._read(data)
+        with exact():
+            check(self._model_of(file.header), file)
+
+    def __reduce__(self) -> tuple[type["Codec"], tuple[Any, ...]]:
+        return Codec, self._made_from
+
+    def _latents(self, data: bytes) -> Latents:
+        file = self._read(data)
+        without = [number for number, tile in enumerate(file.tiles) if tile.kind != container.NEURAL]
+        model = self._model_of(file.header)
+        if without or model is None:
+            raise BadArgument(
+                f"tile {without[0]} is lossless and has no latents: decode the pixels, or encode them anew "
+                "with a named model, which then codes every tile"
+            )
+        with exact():
+            return read_latents(model, file)
+
+    def _read(self, data: bytes) -> Container:
+        header, _ = container.read_header(data)
+        _check_size(header, region_box(None, header.width, header.height), self.max_pixels)
+        return container.read(data)
+
+    def _model_of(self, header: Header) -> Model | None:
+        """The model that a file asks for, None if it does without. Raises UnknownModel, SynthesisMismatch."""
+        if not header.has_model:
+            return None
+        model = self._load(models.find_by_id(header.entropy_id, header.synthesis_id, self.model))
         _check_latents(header, model)
-        with _exact():
-            pixels = _decode_tiles(model, file)
-        return Picture(pixels, file.icc, file.exif, file.xmp, file.resolution)
+        return model
 
     def _load(self, weights: models.Weights) -> Model:
         with self._lock, torch.device("cpu"):
@@ -137,72 +227,44 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@contextlib.contextmanager
-def _exact() -> Iterator[None]:
-    """No autograd, and neither the autocast nor the default device that the caller may have set."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.device("cpu"))
-        for device in ("cpu", "cuda"):
-            stack.enter_context(torch.autocast(device, enabled=False))
-        yield
+def _frame(model: Model, picture: Picture, level: int) -> Container:
+    """The file of a picture but for its tiles."""
+    height, width, channels = picture.pixels.shape
+    header = Header(
+        alpha=picture.alpha is not None,
+        entropy_id=model.weights.entropy_id,
+        synthesis_id=model.weights.synthesis_id,
+        width=width,
+        height=height,
+        channels=channels,
+        latent_height=-(-height // STRIDE),
+        latent_width=-(-width // STRIDE),
+        latent_channels=model.architecture.latent_channels,
+        level=level,
+        tile_size=TILE_SIZE,
+    )
+    beside = picture.icc, picture.exif, picture.xmp, picture.resolution
+    return Container(header, (), tuple(alpha.encode_tiles(picture, TILE_SIZE)), *beside)
 
 
-# Encoding
+def _write(file: Container, header: Header, tiles: Sequence[Tile]) -> bytes:
+    return container.write(replace(file, header=header, tiles=tuple(tiles)))
 
 
-def _encode_tiles(model: Model, pixels: np.ndarray, level: int) -> Iterator[Tile]:
-    height, width = pixels.shape[:2]
-    gain = model.gain[level][:, None, None]
-    at = torch.tensor([level], dtype=torch.float32, device=model.device)
-    for box in tile_boxes(width, height, TILE_SIZE):
-        y = _analyse(model, pixels, box) * gain
-        z = model.hyper_analysis(_whole_hyper(y)[None], at)[0]
-        coded = latents.encode(model.entropy, y, z, level)
-        yield Tile(container.NEURAL, coded.latents_crc, coded.words)
-
-
-def _analyse(model: Model, pixels: np.ndarray, box: Box) -> Tensor:
-    """Latents of one tile before the gain: [M, h, w]."""
-    height, width = (padded_side(side) for side in pixels.shape[:2])
-    outer = box.widened(analysis_halo(model.architecture), height, width)
-    rows = np.minimum(np.arange(outer.top, padded_side(outer.bottom)), pixels.shape[0] - 1)
-    columns = np.minimum(np.arange(outer.left, padded_side(outer.right)), pixels.shape[1] - 1)
-    x = torch.from_numpy(pixels[np.ix_(rows, columns)]).to(model.device)
-    x = x.permute(2, 0, 1)[None].expand(-1, 3, -1, -1).float() / 255  # a grey plane counts three times
-    y: Tensor = model.analysis(x)[0]
-    return y[:, *box.latents().inside(outer.latents()).slices]
-
-
-def _whole_hyper(y: Tensor) -> Tensor:
-    """Pad latents [M, h, w] to whole hyper-latents by repeating the last row and column."""
-    ratio = HYPER_STRIDE // STRIDE
-    return F.pad(y[None], (0, -y.shape[2] % ratio, 0, -y.shape[1] % ratio), mode="replicate")[0]
-
-
-# Decoding
-
-
-def _check_size(header: Header, max_pixels: int) -> None:
+def _check_size(header: Header, box: Box, max_pixels: int) -> None:
     """Refuse what takes more memory than a picture of `max_pixels` in tiles as this encoder writes them."""
-    pixels = header.width * header.height
-    needed = _decoding_bytes(pixels, header.tile_size)
+    pixels = box.width * box.height
+    needed = _decoding_bytes(pixels, header.tile_size, header.has_model)
     if pixels > max_pixels or needed > _decoding_bytes(max_pixels, TILE_SIZE):
         raise TooLarge(
-            f"the picture is {header.width} x {header.height} pixels in tiles of {header.tile_size}, above "
+            f"the picture is {box.width} x {box.height} pixels in tiles of {header.tile_size}, above "
             f"the limit of {max_pixels}: decoding takes about {needed / 1e9:.1f} GB; raise max_pixels for it"
         )
 
 
-def _decoding_bytes(pixels: int, tile_size: int) -> int:
-    return pixels * PICTURE_BYTES + min(pixels, tile_size**2) * TILE_BYTES
-
-
-def _check_kinds(file: Container) -> None:
-    """Refuse what the format has but this version does not decode; left out, it would be another picture."""
-    if file.alpha or any(tile.kind != container.NEURAL for tile in file.tiles):
-        what = "an alpha channel" if file.alpha else "lossless tiles"
-        raise UnknownSection(f"the file has {what}, which this version does not decode: update aecodec")
+def _decoding_bytes(pixels: int, tile_size: int, has_model: bool = True) -> int:
+    at_work = MAX_WORKERS * TILE_BYTES if has_model else LOSSLESS_TILE_BYTES
+    return pixels * PICTURE_BYTES + min(pixels * TILE_BYTES, tile_size**2 * at_work)
 
 
 def _check_latents(header: Header, model: Model) -> None:
@@ -210,54 +272,3 @@ def _check_latents(header: Header, model: Model) -> None:
     derived = -(-header.height // STRIDE), -(-header.width // STRIDE), model.architecture.latent_channels
     if said != derived:
         raise Damaged(f"the header says {said} latents where the model has {derived}: get the file again")
-
-
-def _decode_tiles(model: Model, file: Container) -> np.ndarray:
-    """Pixels uint8 [H, W, C]. Latents are kept for three rows of tiles: a tile's halo reaches no further."""
-    header = file.header
-    pixels = np.empty((header.height, header.width, header.channels), np.uint8)
-    boxes = list(tile_boxes(header.width, header.height, header.tile_size))
-    columns = container.tile_grid(header.width, header.height, header.tile_size)[1]
-    rows = [range(start, start + columns) for start in range(0, len(boxes), columns)]
-    strips: dict[int, np.ndarray] = {}
-    for number, row in enumerate(rows):
-        for near in range(number, min(number + 2, len(rows))):
-            if near not in strips:
-                strips[near] = _decode_row(model, file, [boxes[n] for n in rows[near]], rows[near])
-        strips.pop(number - 2, None)
-        window = np.concatenate([strips[n] for n in sorted(strips)], axis=1)
-        top = boxes[rows[min(strips)][0]].top
-        for n in row:
-            pixels[boxes[n].slices] = _synthesise(model, window, top, boxes[n], header)
-    return pixels
-
-
-def _decode_row(model: Model, file: Container, boxes: list[Box], numbers: range) -> np.ndarray:
-    """y_hat in sixteenths of a row of tiles: int32 [M, h, w]."""
-    return np.concatenate(
-        [_decode_tile(model, file, n, box) for n, box in zip(numbers, boxes, strict=True)], axis=2
-    )
-
-
-def _decode_tile(model: Model, file: Container, number: int, box: Box) -> np.ndarray:
-    tile, area = file.tiles[number], box.latents()
-    coded = latents.decode(model.entropy, tile.payload, area.height, area.width, file.header.level)
-    if coded.latents_crc != tile.latents_crc:
-        raise LatentsMismatch(f"{latents.MISMATCH} (tile {number})")
-    return coded.y_hat
-
-
-def _synthesise(model: Model, window: np.ndarray, top: int, box: Box, header: Header) -> np.ndarray:
-    """Pixels of one tile from latents whose first row belongs to pixel row `top`: uint8 [h, w, C]."""
-    area = box.inside(Box(top, 0, top, 0)).latents()
-    outer = area.widened(synthesis_halo(model.architecture), window.shape[1], window.shape[2])
-    y_hat = torch.from_numpy(window[:, *outer.slices].copy()).to(model.device)
-    level = torch.tensor([header.level], dtype=torch.float32, device=model.device)
-    y_hat = y_hat.float() / (latents.SIXTEENTHS * model.gain[header.level][:, None, None])
-    x_hat = model.synthesis(y_hat[None].contiguous(memory_format=torch.channels_last), level)[0]
-    start = area.inside(outer, STRIDE)
-    x_hat = x_hat[:, start.top : start.top + box.height, start.left : start.left + box.width]
-    if header.channels == 1:
-        x_hat = x_hat.mean(0, keepdim=True)
-    pixels: np.ndarray = (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return pixels

@@ -7,9 +7,10 @@ Whatever the bytes, reading raises nothing but FormatError, in time and memory t
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aecodec.errors import (
     BadArgument,
@@ -25,7 +26,7 @@ from aecodec.fields import AGAIN, CRC_BYTES, MAX_NUMBER, Cursor, leb, u32, with_
 
 MAGIC = b"\x8eAEC\r\n"  # no text starts with 0x8E; a transfer that converts line endings breaks the CR LF
 VERSION = 1
-FLAG_ALPHA = 0x01  # the other seven bits are reserved
+FLAG_ALPHA, FLAG_ALPHA_IN_TILES = 0x01, 0x04  # the other six bits are reserved
 
 MAX_SIDE = 2**31 - 1  # pixels
 MIN_TILE_SIZE, MAX_TILE_SIZE, TILE_SIZE_STEP = 256, 65536, 64  # pixels
@@ -36,11 +37,11 @@ ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES = 8, 4
 WORD_BYTES = 4
 
 CRITICAL = 0x80  # the bit of a tag that says: stop if you do not know me
-TAG_TILE, TAG_ALPHA = 0x81, 0x82
+TAG_TILE, TAG_ALPHA, TAG_FLAT_ALPHA = 0x81, 0x82, 0x83
 TAG_ICC, TAG_EXIF, TAG_XMP, TAG_RESOLUTION = 0x03, 0x04, 0x05, 0x06
 METADATA_NAMES = {TAG_ICC: "icc", TAG_EXIF: "exif", TAG_XMP: "xmp", TAG_RESOLUTION: "resolution"}
 
-NEURAL, LOSSLESS = 0, 1  # kinds of tiles
+NEURAL, LOSSLESS, PACKED = 0, 1, 3  # kinds of tiles
 
 Bytes = bytes | bytearray | memoryview
 
@@ -52,6 +53,7 @@ class Header:
     """What is known before the first tile. Sides are in pixels, latent sides in latents; ids are raw bytes.
 
     A file of lossless tiles alone has no model: its ids, latent sides, latent channels and level are zero.
+    `alpha`: the picture has alpha, in alpha tiles or, with `alpha_in_tiles`, in its tiles, which are packed.
     `sections` counts all sections of the file that the header was read from; `write` counts anew.
     """
 
@@ -67,6 +69,7 @@ class Header:
     level: int
     tile_size: int
     sections: int = field(default=0, compare=False)
+    alpha_in_tiles: bool = False
 
     @property
     def has_model(self) -> bool:
@@ -76,7 +79,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile: its kind, the CRC-32 of what it decodes to, and its rANS words (NEURAL) or PNG (LOSSLESS)."""
+    """One tile: its kind, the CRC-32 of what it decodes to, and its words (NEURAL), PNG or packed pixels."""
 
     kind: int
     latents_crc: int
@@ -85,8 +88,9 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """All of a file. `tiles` and `alpha` (PNG streams, none without the header's alpha) are in raster order.
+    """All of a file. `tiles` and `alpha` (none without alpha tiles) are in raster order.
 
+    An alpha tile is a PNG stream, or one byte: the alpha of all its pixels.
     `exif` is the raw TIFF block; `resolution` is horizontal and vertical, in thousandths of pixels per inch.
     """
 
@@ -144,7 +148,7 @@ def write(container: Container) -> bytes:
 
 def _file(container: Container) -> bytes:
     tiles = [_section(TAG_TILE, bytes([t.kind]), u32(t.latents_crc), t.payload) for t in container.tiles]
-    alpha = [_section(TAG_ALPHA, png) for png in container.alpha]
+    alpha = [_section(TAG_FLAT_ALPHA if len(a) == 1 else TAG_ALPHA, a) for a in container.alpha]
     metadata = [_section(tag, payload) for tag, payload in _metadata_payloads(container)]
     index = with_crc(*(leb(len(section)) for section in tiles + alpha))
     header = _header(container.header, len(tiles) + len(alpha) + len(metadata))
@@ -152,9 +156,10 @@ def _file(container: Container) -> bytes:
 
 
 def _header(header: Header, sections: int) -> bytes:
+    flags = FLAG_ALPHA_IN_TILES if header.alpha_in_tiles else FLAG_ALPHA if header.alpha else 0
     return with_crc(
         MAGIC,
-        bytes([VERSION, FLAG_ALPHA if header.alpha else 0]),
+        bytes([VERSION, flags]),
         header.entropy_id,
         header.synthesis_id,
         leb(header.width),
@@ -194,13 +199,9 @@ def read(data: Bytes) -> Container:
     index = _read_index(data, whole=True)
     tiles = tuple(read_tile(data, number, index) for number in range(len(index.tiles) - 1))
     alpha = tuple(read_alpha(data, number, index) for number in range(len(index.alpha) - 1))
-    metadata = {section.tag: section for section in _metadata(data, index)}
-    _check_model(index.header, tiles)
-    icc, exif, xmp = (
-        bytes(metadata[tag].payload) if tag in metadata else None for tag in (TAG_ICC, TAG_EXIF, TAG_XMP)
-    )
-    resolution = _resolution(data, metadata[TAG_RESOLUTION]) if TAG_RESOLUTION in metadata else None
-    return Container(index.header, tiles, alpha, icc, exif, xmp, resolution)
+    metadata = read_metadata(data, index)
+    _check_kinds(index.header, tiles)
+    return Container(index.header, tiles, alpha, **metadata)
 
 
 def layout(data: Bytes) -> list[Part]:
@@ -235,7 +236,8 @@ def read_header(data: Bytes) -> tuple[Header, int]:
         raise UnsupportedVersion(f"the file is of format version {version}, not {VERSION}: {_UPDATE}")
     flags = cursor.byte("flags")
     header = Header(
-        alpha=bool(flags & FLAG_ALPHA),
+        alpha=bool(flags & (FLAG_ALPHA | FLAG_ALPHA_IN_TILES)),
+        alpha_in_tiles=bool(flags & FLAG_ALPHA_IN_TILES),
         entropy_id=bytes(cursor.take(ENTROPY_ID_BYTES, "entropy id")),
         synthesis_id=bytes(cursor.take(SYNTHESIS_ID_BYTES, "synthesis id")),
         width=cursor.number("width"),
@@ -249,8 +251,11 @@ def read_header(data: Bytes) -> tuple[Header, int]:
         sections=cursor.number("number of sections"),
     )
     cursor.check_crc(0)
-    if flags & ~FLAG_ALPHA:
-        raise ReservedBits(f"the flags are 0x{flags:02X}, known is 0x{FLAG_ALPHA:02X} alone: {_UPDATE}")
+    if flags & ~(FLAG_ALPHA | FLAG_ALPHA_IN_TILES):
+        known = f"0x{FLAG_ALPHA:02X} and 0x{FLAG_ALPHA_IN_TILES:02X}"
+        raise ReservedBits(f"the flags are 0x{flags:02X}, known are {known} alone: {_UPDATE}")
+    if flags == FLAG_ALPHA | FLAG_ALPHA_IN_TILES:
+        raise cursor.damaged("flags", "put alpha into tiles and into alpha tiles, but must choose")
     _check_ranges(header, cursor)
     return header, cursor.at
 
@@ -277,12 +282,14 @@ def read_tile(data: Bytes, number: int, index: Index | None = None) -> Tile:
     """
     index = index or read_index(data)
     name = f"tile {number}"
-    cursor = _inside(data, name, _indexed_section(data, name, TAG_TILE, number, index.tiles))
+    cursor = _inside(data, name, _indexed_section(data, name, (TAG_TILE,), number, index.tiles))
     kind = cursor.byte("kind")
     latents_crc = cursor.u32("latents CRC-32")
     payload = bytes(cursor.take(cursor.stop - cursor.at, "words"))
-    if kind not in (NEURAL, LOSSLESS):
+    if kind not in (NEURAL, LOSSLESS, PACKED):
         raise UnknownSection(f"{name} is of kind {kind}, which this version does not know: {_UPDATE}")
+    if kind != PACKED and index.header.alpha_in_tiles:
+        raise cursor.damaged("kind", f"is {kind}, but the header says that tiles hold alpha: they are packed")
     if kind == NEURAL and not index.header.has_model:
         raise cursor.damaged("kind", "is 0, neural, but the header names no model")
     if kind == NEURAL and len(payload) % WORD_BYTES:
@@ -291,9 +298,36 @@ def read_tile(data: Bytes, number: int, index: Index | None = None) -> Tile:
 
 
 def read_alpha(data: Bytes, number: int, index: Index | None = None) -> bytes:
-    """The PNG stream of alpha tile `number`; arguments and errors as for `read_tile`."""
+    """Alpha tile `number`, a PNG stream or one byte; arguments and errors as for `read_tile`."""
     index = index or read_index(data)
-    return bytes(_indexed_section(data, f"alpha tile {number}", TAG_ALPHA, number, index.alpha).payload)
+    name = f"alpha tile {number}"
+    section = _indexed_section(data, name, (TAG_ALPHA, TAG_FLAT_ALPHA), number, index.alpha)
+    if (section.tag == TAG_FLAT_ALPHA) != (len(section.payload) == 1):
+        raise Damaged(f"{name} has {len(section.payload)} bytes under tag 0x{section.tag:02X}: {AGAIN}")
+    return bytes(section.payload)
+
+
+def read_metadata(
+    data: Bytes, index: Index | None = None, faults: list[FormatError] | None = None
+) -> dict[str, Any]:
+    """The fields icc, exif, xmp and resolution of a Container, whatever has become of the tiles.
+
+    `faults` takes what is wrong with the metadata and the end of the file; without it that is raised.
+
+    Raises:
+        FormatError: the header, the index, a metadata section or the length of the file is wrong.
+
+    """
+    sections = {section.tag: section for section in _metadata(data, index or read_index(data), faults)}
+    fields: dict[str, Any] = {
+        METADATA_NAMES[tag]: bytes(sections[tag].payload)
+        for tag in (TAG_ICC, TAG_EXIF, TAG_XMP)
+        if tag in sections
+    }
+    if TAG_RESOLUTION in sections:
+        with _noted(faults):
+            fields["resolution"] = _resolution(data, sections[TAG_RESOLUTION])
+    return fields
 
 
 # Reading, the steps
@@ -347,7 +381,7 @@ def _check_ranges(header: Header, cursor: Cursor) -> None:
 def _counts(header: Header) -> tuple[int, int]:
     """Number of tiles and of alpha tiles."""
     rows, columns = tile_grid(header.width, header.height, header.tile_size)
-    return rows * columns, rows * columns if header.alpha else 0
+    return rows * columns, rows * columns if header.alpha and not header.alpha_in_tiles else 0
 
 
 def _read_index(data: Bytes, whole: bool) -> Index:
@@ -378,8 +412,10 @@ def _read_section(cursor: Cursor) -> _Section:
     return _Section(tag, payload, start, cursor.at)
 
 
-def _indexed_section(data: Bytes, name: str, tag: int, number: int, offsets: tuple[int, ...]) -> _Section:
-    """Section `number` of those that the index puts at `offsets`; its tag must be `tag`."""
+def _indexed_section(
+    data: Bytes, name: str, tags: tuple[int, ...], number: int, offsets: tuple[int, ...]
+) -> _Section:
+    """Section `number` of those that the index puts at `offsets`; its tag must be one of `tags`."""
     if not 0 <= number < len(offsets) - 1:
         raise BadArgument(f"there is no {name}: the file has {len(offsets) - 1}, counted from 0")
     start, stop = offsets[number : number + 2]
@@ -389,32 +425,54 @@ def _indexed_section(data: Bytes, name: str, tag: int, number: int, offsets: tup
     if section.stop != stop:
         reason = f"makes a section of {section.stop - start} bytes, but the index says {stop - start}"
         raise cursor.damaged("length", reason)
-    if section.tag != tag:
+    if section.tag not in tags:
         raise _unexpected(cursor, section.tag)
     return section
 
 
-def _metadata(data: Bytes, index: Index) -> Iterator[_Section]:
+def _metadata(data: Bytes, index: Index, faults: list[FormatError] | None = None) -> Iterator[_Section]:
     """The metadata sections, unknown ancillary ones included; after the last one the file must end."""
     view = _view(data)
     at, last_tag = index.alpha[-1], -1
-    Cursor(view, "file").require(at, "what the index announces")
+    with _noted(faults):
+        Cursor(view, "file").require(at, "what the index announces")
     for number in range(index.header.sections - sum(_counts(index.header))):
         cursor = Cursor(view, f"metadata section {number}", at)
-        section = _read_section(cursor)
-        if section.tag & CRITICAL:
-            raise _unexpected(cursor, section.tag)
-        if section.tag <= last_tag:
-            raise cursor.damaged("tag", f"is 0x{section.tag:02X} after 0x{last_tag:02X}, but tags must rise")
-        yield section
-        at, last_tag = section.stop, section.tag
-    if at != len(view):
-        raise TrailingBytes(f"{len(view) - at} bytes follow the end of the file at byte {at}: remove them")
+        with _noted(faults):
+            section = _metadata_section(cursor, last_tag)
+            last_tag = section.tag
+            yield section
+        at = cursor.at
+    with _noted(faults):
+        if at < len(view):
+            raise TrailingBytes(
+                f"{len(view) - at} bytes follow the end of the file at byte {at}: remove them"
+            )
+
+
+def _metadata_section(cursor: Cursor, last_tag: int) -> _Section:
+    section = _read_section(cursor)
+    if section.tag & CRITICAL:
+        raise _unexpected(cursor, section.tag)
+    if section.tag <= last_tag:
+        raise cursor.damaged("tag", f"is 0x{section.tag:02X} after 0x{last_tag:02X}, but tags must rise")
+    return section
+
+
+@contextmanager
+def _noted(faults: list[FormatError] | None) -> Iterator[None]:
+    """Put an error into the list, if there is one, and go on."""
+    try:
+        yield
+    except FormatError as fault:
+        if faults is None:
+            raise
+        faults.append(fault)
 
 
 def _unexpected(cursor: Cursor, tag: int) -> FormatError:
     """The error for an intact section whose tag may not stand where it stands."""
-    if tag & CRITICAL and tag not in (TAG_TILE, TAG_ALPHA):
+    if tag & CRITICAL and tag not in (TAG_TILE, TAG_ALPHA, TAG_FLAT_ALPHA):
         what = f"has the critical tag 0x{tag:02X}, which this version does not know"
         return UnknownSection(f"{cursor.section} at byte {cursor.offsets['tag']} {what}: {_UPDATE}")
     return cursor.damaged("tag", f"is 0x{tag:02X}, which may not stand here")
@@ -434,9 +492,10 @@ def _resolution(data: Bytes, section: _Section) -> tuple[int, int]:
     return resolution
 
 
-def _check_model(header: Header, tiles: Sequence[Tile]) -> None:
-    if header.has_model and all(tile.kind == LOSSLESS for tile in tiles):
+def _check_kinds(header: Header, tiles: Sequence[Tile]) -> None:
+    """Refuse a model that no tile needs."""
+    if header.has_model and all(tile.kind != NEURAL for tile in tiles):
+        fault = f"entropy id at byte {len(MAGIC) + 2} is {header.entropy_id.hex()}"
         raise Damaged(
-            f"header: entropy id at byte {len(MAGIC) + 2} is {header.entropy_id.hex()}, but must be 0 where "
-            f"all tiles are lossless: the file is damaged, {AGAIN}"
+            f"header: {fault}, but must be 0 where all tiles are lossless: the file is damaged, {AGAIN}"
         )

@@ -107,6 +107,12 @@ class TrailingBytes(FormatError):
     exit_code = 16
 
 
+class Incomplete(AecError):
+    """The .aec file is damaged, and what is intact of it was written."""
+
+    exit_code = 17
+
+
 # Models and machines
 
 
@@ -140,6 +146,12 @@ class NoGpu(AecError):
     exit_code = 24
 
 
+class TargetOutOfReach(AecError):
+    """The model cannot make the picture as small, as large or as good as was asked for."""
+
+    exit_code = 25
+
+
 # What goes out
 
 
@@ -153,6 +165,15 @@ class OutputUnwritable(AecError):
     """The output cannot be written: folder missing, no permission or disk full."""
 
     exit_code = 31
+
+
+# Many files
+
+
+class SomeFailed(AecError):
+    """Of many files some failed, for reasons with different exit codes; the others are done."""
+
+    exit_code = 35
 
 
 # Training

@@ -1,12 +1,17 @@
 """What belongs to a picture beside its pixels: ICC profile, EXIF, XMP and resolution, from and to Pillow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
+
+from aecodec.errors import BadArgument
 
 if TYPE_CHECKING:
+    from aecodec.container import Container
     from aecodec.pictures import Picture
+
+ONE_PICTURE = ("MPO", "PSD")  # a photograph with previews behind it, a drawing with its layers
 
 _EXIF_PREFIX = b"Exif\0\0"  # stands before the block in a JPEG, not in an .aec file
 
@@ -39,12 +44,12 @@ def from_pil(image: Image.Image) -> dict[str, Any]:
         "icc": _bytes(image.info.get("icc_profile")),
         "exif": exif,
         "xmp": _bytes(image.info.get("xmp")),
-        "resolution": _resolution(image.info.get("dpi")),
+        "resolution": _resolution(image),
         "left_out": damaged + _left_out(image),
     }
 
 
-def to_info(picture: "Picture") -> dict[str, Any]:
+def to_info(picture: "Picture | Container") -> dict[Any, Any]:
     """Give the metadata there is under the names of Pillow's `info`."""
     dpi = picture.resolution and tuple(value / 1000 for value in picture.resolution)
     values = {"icc_profile": picture.icc, "exif": picture.exif, "xmp": picture.xmp, "dpi": dpi}
@@ -64,6 +69,28 @@ def to_options(picture: "Picture", format: str) -> dict[str, Any]:
     return options
 
 
+def from_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather the fields of a Picture that options of Image.save() name; None or an empty value drops one.
+
+    Raises:
+        BadArgument: an option is of another type than Pillow's own formats take.
+
+    """
+    readers: dict[str, tuple[str, Callable[[Any], object]]] = {
+        "icc_profile": ("icc", _bytes),
+        "exif": ("exif", lambda exif: _block(exif.tobytes() if isinstance(exif, Image.Exif) else exif)),
+        "xmp": ("xmp", lambda xmp: _bytes(xmp.encode() if isinstance(xmp, str) else xmp)),
+        "dpi": ("resolution", _resolution),
+    }
+    fields = {}
+    for name in filter(options.__contains__, readers):
+        field, read = readers[name]
+        fields[field] = read(options[name]) if options[name] else None
+        if options[name] and fields[field] is None:
+            raise BadArgument(f"{name}={options[name]!r}: give bytes, or two numbers above 0 as dpi")
+    return fields
+
+
 def holds_exif(format: str) -> bool:
     """Say whether files of this format can hold EXIF, so that an orientation need not be applied."""
     return "exif" in _HOLDS.get(format, ())
@@ -80,10 +107,16 @@ def _bytes(value: object) -> bytes | None:
     return value if isinstance(value, bytes) and value else None
 
 
+def _block(value: object) -> bytes | None:
+    """Take an EXIF block, as _bytes() does, without what stands before it in a JPEG."""
+    block = _bytes(value)
+    return (block or b"").removeprefix(_EXIF_PREFIX) or None
+
+
 def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
     """Give the EXIF block, and the name of one that is there but cannot be taken over."""
-    if block := _bytes(image.info.get("exif")):
-        return block.removeprefix(_EXIF_PREFIX), ()
+    if block := _block(image.info.get("exif")):
+        return block, ()
     if image.format != "TIFF" and _RAW_EXIF_KEYWORD not in image.info:
         return None, ()
     try:
@@ -95,9 +128,11 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
         return None, ("EXIF or TIFF tags that are damaged",)
 
 
-def _resolution(dpi: object) -> tuple[int, int] | None:
+def _resolution(image: Image.Image) -> tuple[int, int] | None:
     """Turn dots per inch into thousandths, if they are numbers that the format can say."""
-    if not isinstance(dpi, tuple) or len(dpi) != 2:
+    dpi = image.info.get("dpi")
+    is_made_up = isinstance(image, TiffImagePlugin.TiffImageFile) and 282 not in image.tag_v2  # by Pillow: 1
+    if not isinstance(dpi, tuple) or len(dpi) != 2 or is_made_up:
         return None
     try:
         across, down = (round(1000 * float(value)) for value in dpi)
@@ -116,7 +151,8 @@ def _left_out(image: Image.Image) -> tuple[str, ...]:
         "Photoshop and IPTC records": bool(info.get("photoshop")),
         "XMP beyond its first 64 kB": any(block.startswith(_XMP_EXTENSION) for block in segments),
         "a gamma value": "gamma" in info and not {"icc_profile", "srgb"} & info.keys(),
-        "the pictures behind the first one": getattr(image, "n_frames", 1) > 1,
+        "the pictures behind the first one": image.format in ONE_PICTURE
+        and getattr(image, "n_frames", 1) > 1,
         "the shape of its pixels": len(set(info.get("aspect", ()))) > 1,
     }
     texts = image.text if isinstance(image, PngImagePlugin.PngImageFile) else ()

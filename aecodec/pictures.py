@@ -1,22 +1,24 @@
 """Picture file <-> Picture: 8-bit pixels, and what belongs to them.
 
 Pillow reads and writes the files. What an .aec file cannot hold is refused by name or named in
-`Picture.left_out`: nothing is dropped in silence.
+`Picture.left_out` or `Picture.converted`: nothing is dropped in silence.
 """
 
+import contextlib
+import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
+from PIL import Image, ImageFile, ImageOps
 
-from aecodec import metadata
+from aecodec import metadata, modes
 from aecodec.errors import (
     BadArgument,
     InputMissing,
@@ -31,25 +33,16 @@ Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 2**28  # 16384 x 16384, 0.8 GB of pixels
 
-_BYTES_A_PIXEL = 10  # while a file is read: Pillow's copy (4), its bytes (3) and ours (3)
+_BYTES_A_PIXEL = 7  # while a file is read: Pillow's copy (4) and ours (3)
+_STRIP = 256  # rows
 _NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # need another program, as EPS needs Ghostscript
 
-_KINDS = {  # what a person calls these modes of Pillow
-    "1": "1-bit black and white",
-    "CMYK": "CMYK",
-    "F": "floating point",
-    "I": "32-bit grey",
-    "I;16": "16-bit grey",
-    "LA": "grey with alpha",
-    "P": "palette",
-    "PA": "palette with alpha",
-    "RGBA": "RGB with alpha",
-}
+_HOLD_ALPHA = ("AVIF", "DDS", "JPEG2000", "PNG", "SGI", "TGA", "TIFF", "WEBP")
 
 _QUALITY: Mapping[str, dict[str, Any]] = {  # as little second loss as the format allows
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
-    "WEBP": {"lossless": True},
+    "WEBP": {"lossless": True, "exact": True},
 }
 
 
@@ -58,8 +51,10 @@ class Picture:
     """Pixels and what belongs to them.
 
     `pixels` is uint8 [H, W, C], C = 1 (grey) or 3 (RGB), as stored: an orientation in EXIF is not applied.
+    `alpha` is uint8 [H, W], 0 transparent to 255 opaque; the colours are not multiplied by it.
     `exif` is a TIFF block without "Exif" before it, `resolution` is horizontal and vertical thousandths of
-    pixels per inch. `left_out` names, for a person, what else the picture file held, such as "a comment".
+    pixels per inch. `left_out` names, for a person, what else the picture file held, such as "a comment";
+    `converted` what was changed, such as "16 bits a channel to 8".
     """
 
     pixels: Pixels
@@ -68,37 +63,61 @@ class Picture:
     xmp: bytes | None = None
     resolution: tuple[int, int] | None = None
     left_out: tuple[str, ...] = ()
+    alpha: Pixels | None = None
+    converted: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> Pixels:
+        """Colour and alpha together: uint8 [H, W, 1 to 4]; the pixels themselves if there is no alpha."""
+        return self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
 
 
-def load(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:
+def of_samples(samples: Pixels, channels: int, alpha: Pixels | None, metadata: Mapping[str, Any]) -> Picture:
+    """The picture of uint8 [H, W, n]: its channels, and alpha behind them, or apart, uint8 [H, W]."""
+    if samples.shape[2] > channels:
+        alpha = samples[:, :, -1].copy()
+    return Picture(np.ascontiguousarray(samples[:, :, :channels]), alpha=alpha, **metadata)
+
+
+def load(
+    source: Any, max_pixels: int = MAX_PIXELS, *, frame: int | None = None, strict: bool = False
+) -> Picture:
     """Read a picture from whatever holds one.
 
-    `source` is a path, the bytes of a picture file, an open binary file, a PIL image, a uint8 array
-    [H, W, 3], [H, W, 1] or [H, W], or a uint8 torch tensor [3, H, W] or [1, H, W]. An array that lies in
-    memory as a Picture wants it is shared, not copied.
+    `source` is a path, the bytes of a picture file, an open binary file, a PIL image, a uint8 array [H, W] or
+    [H, W, C], or a uint8 torch tensor [C, H, W]; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
+    An array that lies in memory as a Picture wants it is shared, not copied. `frame`, from 0, chooses one of
+    several pictures. `strict`: refuse what would have to be changed (`Picture.converted`).
 
     Raises:
         InputMissing, NotAnImage, TruncatedImage, UnsupportedPicture: the picture cannot be had.
         TooLarge: it has more than `max_pixels` pixels; said before they are decoded.
-        BadArgument: `source` is of another type, shape or dtype.
+        BadArgument: `source` is of another type, shape or dtype, or there is no such frame.
 
     """
+    picture = _load(source, max_pixels, frame)
+    if strict and picture.converted:
+        changes = ", ".join(picture.converted)
+        raise UnsupportedPicture(
+            f"the picture would be changed, {changes}: convert it as you like, or let it be without strict"
+        )
+    return picture
+
+
+def _load(source: Any, max_pixels: int, frame: int | None) -> Picture:
     torch = sys.modules.get("torch")  # whoever has a tensor has imported torch
     if torch is not None and isinstance(source, torch.Tensor):
         source = _tensor_to_array(source)
     if isinstance(source, np.ndarray):
+        if frame:
+            raise BadArgument(f"there is no frame {frame} in an array: leave frame out")
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_image(source, max_pixels)
+        return _from_image(source, max_pixels, frame)
     data = read_source(source)
     image = _open(data)
-    is_deep = _IS_DEEP.get(image.format or "")
-    if is_deep and is_deep(image, data):  # Pillow would drop the lower bits and not say so
-        raise UnsupportedPicture(
-            f"this {image.format} picture has more than 8 bits a channel, which is not supported: "
-            "convert it to 8 bits first"
-        )
-    return _from_image(image, max_pixels)
+    picture = _from_image(image, max_pixels, frame, modes.look(image, data))
+    return replace(picture, left_out=picture.left_out + modes.colour_tags(image, data))
 
 
 def read_source(source: Any) -> bytes:
@@ -126,9 +145,9 @@ def read_source(source: Any) -> bytes:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """Give the picture as a PIL image of mode RGB or L, with its metadata in `info` under Pillow's names."""
-    grey = picture.pixels.shape[2] == 1
-    image = Image.fromarray(picture.pixels[:, :, 0] if grey else picture.pixels)
+    """Give a PIL image of mode L, LA, RGB or RGBA, with its metadata in `info` under Pillow's names."""
+    samples = picture.samples
+    image = Image.fromarray(samples if samples.shape[2] > 1 else samples[:, :, 0])
     image.info.update(metadata.to_info(picture))
     return image
 
@@ -144,6 +163,8 @@ def save(picture: Picture, target: str | Path | IO[bytes], format: str) -> tuple
         OSError: the file system failed.
 
     """
+    if picture.alpha is not None and format not in _HOLD_ALPHA:
+        raise OutputUnwritable(f"{format} has no place for alpha: choose PNG, WebP, TIFF or AVIF")
     if not metadata.holds_exif(format):
         picture = upright(picture)
     image = to_pil(picture)
@@ -173,6 +194,14 @@ def format_of(name: str) -> str:
     return format
 
 
+def readable_endings() -> frozenset[str]:
+    """Give the endings, in small letters, of the picture files that Pillow reads."""
+    Image.init()
+    _register_heif()
+    known = Image.registered_extensions().items()
+    return frozenset(ending for ending, name in known if name in Image.OPEN and name not in _NO_PIXELS)
+
+
 def upright(picture: Picture) -> Picture:
     """Turn the pixels as the orientation in EXIF or XMP says, and take it out of there."""
     if picture.exif is None and picture.xmp is None:
@@ -181,7 +210,14 @@ def upright(picture: Picture) -> Picture:
         image = ImageOps.exif_transpose(to_pil(picture))
     except Exception:  # metadata that nobody can parse names no orientation
         return picture
-    return _from_image(image, max_pixels=picture.pixels.size)
+    turned = _from_image(image, max_pixels=picture.pixels.size)
+    return replace(turned, left_out=picture.left_out, converted=picture.converted)
+
+
+def stripped(picture: Picture) -> Picture:
+    """The picture without metadata, turned as its orientation says."""
+    turned = upright(picture)
+    return Picture(turned.pixels, alpha=turned.alpha, converted=picture.converted)
 
 
 # Reading
@@ -190,8 +226,8 @@ def upright(picture: Picture) -> Picture:
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Do what Image.open() does, but without its process-wide limit of pixels: `max_pixels` stands for it."""
     promised = None  # the format that the first bytes promise
-    tried = set(_NO_PIXELS)
-    for find_plugins in (Image.preinit, Image.init):  # the common ones, then all
+    tried = {*_NO_PIXELS, "AEC"}  # whether aecodec.pillow has been imported must make no difference here
+    for find_plugins in (Image.preinit, Image.init, _register_heif):  # the common ones, then all
         find_plugins()
         for name in [name for name in Image.ID if name not in tried]:
             tried.add(name)
@@ -213,10 +249,19 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     raise NotAnImage(f"{reason}: give a picture file")
 
 
-def _from_image(image: Image.Image, max_pixels: int) -> Picture:
+def _register_heif() -> None:
+    """Let Pillow read HEIC if the plugin is installed."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+
+
+def _from_image(
+    image: Image.Image, max_pixels: int, frame: int | None = None, hidden: modes.Hidden = modes.NOTHING
+) -> Picture:
     """Check that an .aec file can hold the image, then decode it and gather its metadata."""
     _check_size(image.width, image.height, max_pixels)
-    _check_kind(image)
+    _choose(image, frame)
+    _check_size(image.width, image.height, max_pixels)  # pages may be of other sizes
     try:
         image.load()
     except MemoryError:
@@ -226,23 +271,58 @@ def _from_image(image: Image.Image, max_pixels: int) -> Picture:
     except Exception as fault:  # decoders raise OSError, SyntaxError, EOFError, struct.error, zlib.error ...
         reason = f"the {image.format} picture is cut short or damaged ({fault}): get it again"
         raise TruncatedImage(reason) from fault
-    pixels = np.array(image)  # [H, W] or [H, W, 3], a copy that may be written to
-    return Picture(pixels if pixels.ndim == 3 else pixels[:, :, None], **metadata.from_pil(image))
+    fields = metadata.from_pil(image)
+    flat, converted = modes.flatten(image, hidden)
+    if not modes.keeps_profile(image.mode):
+        fields["icc"] = None
+    return replace(_from_array(_copied(flat), max_pixels), converted=converted, **fields)
+
+
+def _choose(image: Image.Image, frame: int | None) -> None:
+    """Go to the frame that was asked for. Raises UnsupportedPicture, BadArgument, TruncatedImage."""
+    count = getattr(image, "n_frames", 1)
+    if frame is None:
+        if count > 1 and image.format not in metadata.ONE_PICTURE:
+            reason = f"the {image.format} file holds {count} pictures"
+            raise UnsupportedPicture(f"{reason}: take one with --frame N (frame=N), N from 0 to {count - 1}")
+        return
+    if not isinstance(frame, int) or not 0 <= frame < count:
+        held = "1 picture" if count == 1 else f"{count} pictures"
+        raise BadArgument(f"there is no frame {frame!r}, the file holds {held}: give 0 to {count - 1}")
+    try:
+        image.seek(frame)
+    except Exception as fault:  # as when it is loaded
+        raise TruncatedImage(f"frame {frame} cannot be read ({fault}): get the file again") from fault
+
+
+def _copied(image: Image.Image) -> Pixels:
+    """What np.array(image) gives, [H, W] or [H, W, C], but without two more copies meanwhile."""
+    bands = len(image.getbands())
+    copy = np.empty(
+        (image.height, image.width, bands) if bands > 1 else (image.height, image.width), np.uint8
+    )
+    for top in range(0, image.height, _STRIP):
+        box = (0, top, image.width, min(top + _STRIP, image.height))
+        copy[top : top + _STRIP] = np.asarray(image.crop(box))
+    return copy
 
 
 def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
     if array.dtype != np.uint8:
         raise BadArgument(f"the array is of {array.dtype}: give uint8 values from 0 to 255")
-    pixels = array[:, :, None] if array.ndim == 2 else array
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-        raise BadArgument(f"the array has the shape {array.shape}: give [H, W], [H, W, 1] or [H, W, 3]")
-    _check_size(pixels.shape[1], pixels.shape[0], max_pixels)
-    return Picture(np.ascontiguousarray(pixels))
+    samples = array[:, :, None] if array.ndim == 2 else array
+    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
+        raise BadArgument(f"the array has the shape {array.shape}: give [H, W] or [H, W, C], C from 1 to 4")
+    _check_size(samples.shape[1], samples.shape[0], max_pixels)
+    if samples.shape[2] in (1, 3):
+        return Picture(np.ascontiguousarray(samples))
+    pixels, alpha = samples[:, :, :-1], samples[:, :, -1]
+    return Picture(np.ascontiguousarray(pixels), alpha=np.ascontiguousarray(alpha))
 
 
 def _tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
-    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
-        raise BadArgument(f"the tensor has the shape {tuple(tensor.shape)}: give [3, H, W] or [1, H, W]")
+    if tensor.ndim != 3 or not 1 <= tensor.shape[0] <= 4:
+        raise BadArgument(f"the tensor has the shape {tuple(tensor.shape)}: give [C, H, W], C from 1 to 4")
     if str(tensor.dtype) != "torch.uint8":  # numpy has no bfloat16 to complain of later
         raise BadArgument(f"the tensor is {tensor.dtype}: give uint8, 0 to 255")
     array: npt.NDArray[Any] = tensor.detach().cpu().permute(1, 2, 0).numpy()  # [H, W, C]
@@ -261,45 +341,3 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
             f"the picture has {width} x {height} = {count} pixels, max_pixels is {max_pixels}: to read it "
             f"takes {count * _BYTES_A_PIXEL / 1e9:.1f} GB of memory, raise the limit if you have that much"
         )
-
-
-def _check_kind(image: Image.Image) -> None:
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a photograph with previews or a gain map behind it
-        raise UnsupportedPicture(f"the {image.format} file holds {frames} pictures: save one of them alone")
-    mode = image.mode
-    if mode not in ("RGB", "L"):
-        kind = _KINDS.get(mode, "of another kind")
-        raise UnsupportedPicture(f"the picture is {kind} (mode {mode}): convert it to RGB or grey (L) first")
-    if "transparency" in image.info:
-        raise UnsupportedPicture(f"the {mode} picture has a transparent colour (tRNS): make it opaque first")
-
-
-def _avif_is_deep(image: ImageFile.ImageFile, data: bytes) -> bool:
-    at = data.find(b"av1C")  # AV1 configuration box; bit 6 of its third byte: high bit depth
-    return at >= 0 and any(flags & 0x40 for flags in data[at + 6 : at + 7])
-
-
-def _jpeg2000_is_deep(image: ImageFile.ImageFile, data: bytes) -> bool:
-    at = data.find(b"\xff\x4f\xff\x51") + 42  # start of codestream; Ssiz of the first channel
-    return any(size & 0x7F > 7 for size in data[at : at + 1])
-
-
-def _ppm_is_deep(image: ImageFile.ImageFile, data: bytes) -> bool:
-    args = image.tile[0].args  # (mode, largest value), or the mode where that is 255
-    return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
-
-
-def _tiff_is_deep(image: ImageFile.ImageFile, data: bytes) -> bool:
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    return any(bits > 8 for bits in image.tag_v2.get(258, ()))  # BitsPerSample
-
-
-_IS_DEEP: Mapping[str, Callable[[ImageFile.ImageFile, bytes], bool]] = {
-    "AVIF": _avif_is_deep,
-    "JPEG2000": _jpeg2000_is_deep,
-    "PNG": lambda image, data: data[24] > 8,  # bit depth in IHDR
-    "PPM": _ppm_is_deep,
-    "SGI": lambda image, data: data[3] > 1,  # bytes a channel
-    "TIFF": _tiff_is_deep,
-}

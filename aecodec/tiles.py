@@ -5,9 +5,10 @@ edge, and only the inner part of what they compute is kept: the receptive field 
 its halo, and at the picture's edge the network's zero padding is the same with and without tiles.
 """
 
-from collections.abc import Iterator
+import operator
 from dataclasses import dataclass
 
+from aecodec.errors import BadArgument
 from aecodec.networks.architecture import PATCH, STRIDE, Architecture
 
 TILE_SIZE = 1024  # pixels: large enough that halos cost little, small enough for memory
@@ -52,21 +53,59 @@ class Box:
             min(width, self.right + halo),
         )
 
-    def inside(self, outer: "Box", scale: int = 1) -> "Box":
-        """This box relative to the corner of `outer`, times `scale`."""
+    def inside(self, outer: "Box") -> "Box":
+        """This box relative to the corner of `outer`."""
         return Box(
-            (self.top - outer.top) * scale,
-            (self.left - outer.left) * scale,
-            (self.bottom - outer.top) * scale,
-            (self.right - outer.left) * scale,
+            self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left
+        )
+
+    def common(self, other: "Box") -> "Box":
+        """What both boxes, which must overlap, cover."""
+        return Box(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
         )
 
 
-def tile_boxes(width: int, height: int, size: int) -> Iterator[Box]:
+def tile_boxes(width: int, height: int, size: int) -> list[Box]:
     """Tiles in raster order; those of the last row and column end with the picture."""
-    for top in range(0, height, size):
-        for left in range(0, width, size):
-            yield Box(top, left, min(top + size, height), min(left + size, width))
+    count = -(-width // size) * -(-height // size)
+    return [tile_box(number, width, height, size) for number in range(count)]
+
+
+def tile_box(number: int, width: int, height: int, size: int) -> Box:
+    """One of them, by its number."""
+    row, column = divmod(number, -(-width // size))
+    top, left = row * size, column * size
+    return Box(top, left, min(top + size, height), min(left + size, width))
+
+
+def tiles_under(box: Box, width: int, size: int) -> list[int]:
+    """Numbers, rising, of the tiles of `size` that a box in an area `width` wide lies on."""
+    columns = -(-width // size)
+    return [
+        row * columns + column
+        for row in range(box.top // size, -(-box.bottom // size))
+        for column in range(box.left // size, -(-box.right // size))
+    ]
+
+
+def region_box(region: tuple[int, int, int, int] | None, width: int, height: int) -> Box:
+    """The box of x, y, width, height in a picture; all of it for None. Raises BadArgument outside of it."""
+    if region is None:
+        return Box(0, 0, height, width)
+    try:
+        left, top, columns, rows = map(operator.index, region)
+    except (TypeError, ValueError) as fault:
+        raise BadArgument(f"region {region!r}: give four whole numbers, x, y, width, height") from fault
+    if left < 0 or top < 0 or columns < 1 or rows < 1 or left + columns > width or top + rows > height:
+        raise BadArgument(
+            f"region {region}: there is no such part of a picture of {width} x {height} pixels: "
+            "give x, y, width, height that lie in it"
+        )
+    return Box(top, left, top + rows, left + columns)
 
 
 def padded_side(side: int) -> int:

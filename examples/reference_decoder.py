@@ -22,7 +22,8 @@ Array = NDArray[Any]
 Ints = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 Table = tuple[list[int], list[int]]  # frequencies and left; the radius is len(left) / 2 - 1
-NO_MODEL, TILE, ALPHA_TILE, ICC, EXIF, XMP, RESOLUTION = bytes(8), 0x81, 0x82, 0x03, 0x04, 0x05, 0x06
+TILE, ALPHA_TILE, FLAT_ALPHA, ICC, EXIF, XMP, RESOLUTION = 0x81, 0x82, 0x83, 0x03, 0x04, 0x05, 0x06
+NO_MODEL, NEURAL, LOSSLESS, PACKED = bytes(8), 0, 1, 3
 
 
 @dataclass(eq=False)
@@ -73,7 +74,9 @@ class Reader:
         start, tag, payload = self.at, self.take(1)[0], self.take(self.leb())
         self.checksum(start)
         require(len(payload) > 0, "Damaged", "a section is empty")
-        require(tag < 128 or tag in (TILE, ALPHA_TILE), "UnknownSection", f"critical section {tag:#x}")
+        require(
+            tag < 128 or tag in (TILE, ALPHA_TILE, FLAT_ALPHA), "UnknownSection", f"critical section {tag:#x}"
+        )
         require(tag in allowed, "Damaged", f"section {tag:#x} stands where it may not")
         return tag, payload
 
@@ -92,16 +95,18 @@ class File:
         rows, columns, planes = self.latents = reader.leb(), reader.leb(), reader.leb()
         self.level, self.tile_size, self.sections = reader.take(1)[0], reader.leb(), reader.leb()
         reader.checksum(0)
-        require(flags <= 1, "ReservedBits", "a reserved flag is set")
+        require(flags & ~5 == 0, "ReservedBits", "a reserved flag is set")
+        self.alpha_in_tiles = flags >= 4
+        self.samples = self.channels + self.alpha_in_tiles
         none = not any((*self.synthesis_id, *self.latents, self.level))
         some = 1 <= rows <= self.height and 1 <= columns <= self.width and planes >= 1
         good = none if self.entropy_id == NO_MODEL else some
         good &= 1 <= self.width < 2**31 and 1 <= self.height < 2**31 and self.channels in (1, 3)
-        good &= 256 <= self.tile_size <= 65536 and self.tile_size % 64 == 0
+        good &= flags < 5 and 256 <= self.tile_size <= 65536 and self.tile_size % 64 == 0
         require(good, "Damaged", "a header field is outside its range")
         self.across = ceil(self.width / self.tile_size)
         self.count = ceil(self.height / self.tile_size) * self.across
-        self.pieces = self.sections - self.count * (1 + flags)
+        self.pieces = self.sections - self.count * (1 + flags % 2)
         require(0 <= self.pieces <= 128, "Damaged", "the number of sections does not fit the tiles")
         require(self.width * self.height <= 2**28, "TooLarge", f"{self.width} x {self.height} pixels")
         self.read_sections(reader)
@@ -115,13 +120,17 @@ class File:
         reader.checksum(start)
         for number, length in enumerate(lengths):
             part = Reader(reader.take(length))
-            payloads.append(part.section([TILE if number < self.count else ALPHA_TILE])[1])
+            tag, payload = part.section([TILE] if number < self.count else [ALPHA_TILE, FLAT_ALPHA])
             require(part.at == length, "Damaged", "a section is shorter than the index says")
+            right = tag == TILE or (tag == FLAT_ALPHA) == (len(payload) == 1)
+            require(right, "Damaged", "the length of an alpha tile")
+            payloads.append(payload)
         self.tiles, self.alpha_tiles = payloads[: self.count], payloads[self.count :]
         for tile in self.tiles:
-            require(tile[0] <= 1, "UnknownSection", f"kind {tile[0]} of tile")
-            require(len(tile) >= 5 and (tile[0] == 1 or len(tile) % 4 == 1), "Damaged", "a tile's length")
-        neural = any(tile[0] == 0 for tile in self.tiles)
+            require(tile[0] in (NEURAL, LOSSLESS, PACKED), "UnknownSection", f"kind {tile[0]} of tile")
+            require(len(tile) >= 5 and (tile[0] > 0 or len(tile) % 4 == 1), "Damaged", "a tile's length")
+            require(tile[0] == PACKED or not self.alpha_in_tiles, "Damaged", "a tile cannot hold alpha")
+        neural = any(tile[0] == NEURAL for tile in self.tiles)
         require(neural == (self.entropy_id != NO_MODEL), "Damaged", "a model too many or too few")
         self.metadata: dict[int, bytes] = {}
         for _ in range(self.pieces):
@@ -146,26 +155,47 @@ def decode_png(stream: bytes, height: int, width: int, channels: int) -> Pixels:
         order += letters.get(name, "a" if name[0] & 32 else "?")  # a: ancillary
         packed += content if name == b"IDAT" else b""
     require(re.fullmatch("Ha*D+a*E", order) is not None, "Damaged", f"order {order} of PNG chunks")
-    inflater, stride = zlib.decompressobj(), 1 + width * channels
+    return unfilter(packed, height, width, channels)
+
+
+def inflate(packed: bytes, size: int) -> Pixels:
+    """Inflate a zlib stream, which must give `size` bytes."""
+    inflater = zlib.decompressobj()
     try:
-        rows = np.frombuffer(inflater.decompress(packed, height * stride + 1), np.uint8)
+        inflated = np.frombuffer(inflater.decompress(packed, size + 1), np.uint8)
     except zlib.error as error:
-        raise Refused("Damaged", f"PNG stream: {error}") from error
-    whole = inflater.eof and len(rows) == height * stride and not inflater.unused_data
-    require(whole and int(rows[::stride].max()) <= 4, "Damaged", "size or filters of a PNG stream")
-    return unfilter(rows.reshape(height, stride), channels)
+        raise Refused("Damaged", f"zlib stream: {error}") from error
+    whole = inflater.eof and len(inflated) == size and not inflater.unused_data
+    require(whole, "Damaged", "size of a zlib stream")
+    return inflated
 
 
-def unfilter(rows: Pixels, channels: int) -> Pixels:
-    """Undo the filters of PNG: rows [H, 1 + W * channels], filter first, to pixels [H, W, channels]."""
-    lines = [[0] * (rows.shape[1] - 1)]
+def unpack(body: bytes, height: int, width: int, samples: int) -> Pixels:
+    """Decode packed samples [height, width, samples]."""
+    if body[:1] == b"\0":
+        return unfilter(body[1:], height, width, samples)
+    require(body[:1] == b"\1" and len(body) > 1, "Damaged", "kind of packed samples")
+    n = body[1] + 1
+    d = next(d for d in (1, 2, 4, 8) if n <= 2**d)
+    steps, rows = np.split(inflate(body[2:], n * samples + height * ceil(width * d / 8)), [n * samples])
+    bits = np.unpackbits(rows.reshape(height, -1), axis=1)[:, : width * d]
+    indexes = bits.reshape(height, width, d) @ (1 << np.arange(d)[::-1])
+    require(int(indexes.max()) < n, "Damaged", "an index beyond the palette")
+    return steps.reshape(n, samples).cumsum(0, np.uint8)[indexes]
+
+
+def unfilter(packed: bytes, height: int, width: int, channels: int) -> Pixels:
+    """Inflate the rows of a PNG and undo their filters: pixels [height, width, channels]."""
+    rows = inflate(packed, height * (1 + width * channels)).reshape(height, -1)
+    require(int(rows[:, 0].max()) <= 4, "Damaged", "filters of a PNG stream")
+    lines = [[0] * (width * channels)]
     for kind, *line in rows.tolist():
         for at, b in enumerate(lines[-1]):
             a, c = (line[at - channels], lines[-1][at - channels]) if at >= channels else (0, 0)
             paeth = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
             line[at] = (line[at] + (0, a, b, (a + b) // 2, paeth)[kind]) % 256
         lines.append(line)
-    return np.array(lines[1:], np.uint8).reshape(len(rows), -1, channels)
+    return np.array(lines[1:], np.uint8).reshape(height, width, channels)
 
 
 # ---- The coder: from words to symbols ----
@@ -360,7 +390,7 @@ def decode(data: bytes, weights: bytes) -> Decoded:
         require(model.synthesis_id == file.synthesis_id, "SynthesisMismatch", file.synthesis_id.hex())
         right = ceil(file.height / 16), ceil(file.width / 16), model.fields["latent_channels"]
         require(file.latents == right, "Damaged", "the latent numbers are not those of the model")
-    pixels = np.zeros((file.height, file.width, file.channels), np.uint8)
+    pixels = np.zeros((file.height, file.width, file.samples), np.uint8)
     alpha, lossless = np.zeros(pixels.shape[:2], np.uint8), np.zeros(pixels.shape[:2], bool)
     y_hat = np.zeros((file.latents[2], *file.latents[:2]), np.int64)  # stays 0 in lossless tiles
     tiles: list[tuple[Ints, Ints] | None] = []
@@ -368,8 +398,9 @@ def decode(data: bytes, weights: bytes) -> Decoded:
         top, left = (place * file.tile_size for place in divmod(number, file.across))
         here = np.s_[top : top + file.tile_size, left : left + file.tile_size]
         h, w = lossless[here].shape
-        if model is None or tile[0] == 1:
-            pixels[here], lossless[here] = decode_png(tile[5:], h, w, file.channels), True
+        if model is None or tile[0] != NEURAL:
+            reader = decode_png if tile[0] == LOSSLESS else unpack
+            pixels[here], lossless[here] = reader(tile[5:], h, w, file.samples), True
             tiles.append(None)
             decoded = pixels[here].tobytes()
         else:
@@ -381,12 +412,15 @@ def decode(data: bytes, weights: bytes) -> Decoded:
         same = zlib.crc32(decoded).to_bytes(4, "little") == tile[1:5]
         require(same, "LatentsMismatch", f"tile {number}: this decoder computes differently")
         if file.alpha_tiles:
-            alpha[here] = decode_png(file.alpha_tiles[number], h, w, 1)[..., 0]
+            stream = file.alpha_tiles[number]
+            alpha[here] = decode_png(stream, h, w, 1)[..., 0] if len(stream) > 1 else stream[0]
     if model is not None:
         picture = model.synthesis(file.level, y_hat, file.channels)[: file.height, : file.width]
         pixels = np.where(lossless[..., None], pixels, picture)
+    if file.alpha_in_tiles:
+        pixels, alpha = pixels[..., :-1], pixels[..., -1]
     found, resolution = file.metadata.get, file.resolution if RESOLUTION in file.metadata else None
-    opacity = alpha if file.alpha_tiles else None
+    opacity = alpha if file.alpha_tiles or file.alpha_in_tiles else None
     return Decoded(pixels, opacity, tiles, found(ICC), found(EXIF), found(XMP), resolution)
 
 

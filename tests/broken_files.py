@@ -5,7 +5,23 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from samples import chunk, coded_by_hand, header_for, lossless, photo, png, section, with_alpha
+from samples import (
+    chunk,
+    coded_by_hand,
+    filtered,
+    header_for,
+    lossless,
+    packed,
+    packed_tile,
+    palette,
+    palette_tile,
+    photo,
+    png,
+    section,
+    spread,
+    stored,
+    with_alpha,
+)
 
 from aecodec import container
 from aecodec.container import Container, Tile
@@ -22,11 +38,11 @@ def build(
     header = file.header
     if tiles is None:
         tiles = [section(0x81, bytes([t.kind]) + u32(t.latents_crc) + t.payload) for t in file.tiles]
-    sections = tiles + [section(0x82, stream) for stream in file.alpha]
+    sections = tiles + [section(0x83 if len(stream) == 1 else 0x82, stream) for stream in file.alpha]
     default = {
         "magic": container.MAGIC,
         "version": b"\1",
-        "flags": bytes([header.alpha]),
+        "flags": bytes([4 if header.alpha_in_tiles else header.alpha]),
         "entropy_id": header.entropy_id,
         "synthesis_id": header.synthesis_id,
         "width": leb(header.width),
@@ -60,6 +76,7 @@ def refuse_files(model: Model) -> dict[str, bytes]:
         | _refuse_header(file, resolution)
         | _refuse_sections(file, resolution)
         | _refuse_lossless(file)
+        | _refuse_packed(file)
         | _refuse_model(model, file)
     )
 
@@ -168,6 +185,40 @@ def _refuse_lossless(file: Container) -> dict[str, bytes]:
         "Damaged-png-transparent": with_stream(transparent),
         "Damaged-alpha-of-another-size": build(alpha),
         "LatentsMismatch-lossless": with_stream(png(255 - pixels)),
+    }
+
+
+def _refuse_packed(file: Container) -> dict[str, bytes]:
+    """Packed tiles of 24 x 20 pixels, and alpha in tiles or flat."""
+    pixels = photo(24, 20)
+    plain, under = packed(pixels), palette_tile(spread(20, 24, 5), palette(5, 3)).payload
+    (tile,), (neural,) = plain.tiles, file.tiles
+
+    def with_body(body: bytes) -> bytes:
+        return build(replace(plain, tiles=(replace(tile, payload=body),)))
+
+    def with_alpha_section(alpha: bytes) -> bytes:
+        whole = section(0x81, b"\0" + u32(neural.latents_crc) + neural.payload)
+        return build(file, flags=b"\1", tiles=[whole, alpha])
+
+    transparent = packed(np.dstack([pixels, pixels[:, :, :1]]))
+    return {
+        "Damaged-packed-empty": with_body(b""),
+        "Damaged-packed-of-another-kind": with_body(b"\2" + tile.payload[1:]),
+        "Damaged-packed-cut-short": with_body(tile.payload[:-1]),
+        "Damaged-packed-and-more": with_body(tile.payload + b"\0"),
+        "Damaged-packed-a-row-too-few": with_body(packed_tile(pixels[:-1]).payload),
+        "Damaged-packed-a-row-too-many": with_body(packed_tile(photo(24, 21)).payload),
+        "Damaged-packed-filter-5": with_body(b"\0" + stored(b"\5" + filtered(pixels)[1:])),
+        "Damaged-packed-palette-without-its-size": with_body(b"\1"),
+        "Damaged-packed-palette-cut-short": with_body(under[:-5]),
+        "Damaged-packed-palette-of-more-colours": with_body(b"\1\5" + under[2:]),
+        "Damaged-packed-index-beyond": with_body(b"\1\4" + stored(bytes(15) + b"\5" + bytes(12 * 20 - 1))),
+        "LatentsMismatch-packed": with_body(packed_tile(255 - pixels).payload),
+        "Damaged-alpha-in-neural-tiles": build(file, flags=b"\4"),
+        "Damaged-alpha-in-tiles-and-beside": build(transparent, flags=b"\5"),
+        "Damaged-flat-alpha-of-two-bytes": with_alpha_section(section(0x83, b"\1\1")),
+        "Damaged-alpha-of-one-byte": with_alpha_section(section(0x82, b"\1")),
     }
 
 

@@ -36,8 +36,13 @@ from samples import (
     load_model,
     lossless,
     lossless_tile,
-    neural,
+    neural_file,
+    packed,
+    packed_tile,
+    palette,
+    palette_tile,
     photo,
+    spread,
     with_alpha,
     with_section,
 )
@@ -58,33 +63,55 @@ import reference_decoder  # noqa: E402
 
 
 def decode_files(model: Model) -> dict[str, bytes]:
-    grid = neural(model, photo(530, 300), 40, 256)
-    halves = neural(model, photo(300, 40), 90, 256)
+    grid = neural_file(model, photo(530, 300), 40, 256)
+    halves = neural_file(model, photo(300, 40), 90, 256)
     mixed = replace(halves, tiles=(halves.tiles[0], lossless_tile(photo(300, 40)[:, 256:])))
-    plain = neural(model, photo(40, 30), 128)
+    plain = neural_file(model, photo(40, 30), 128)
     files = {
-        "1x1": neural(model, photo(1, 1), 128),
-        "1x500": neural(model, photo(1, 500), 128),
-        "500x1": neural(model, photo(500, 1), 128),
-        "15x17": neural(model, photo(15, 17), 128),
-        "64x64": neural(model, photo(64, 64), 200),
-        "131x77-highest-level": neural(model, photo(131, 77), 255),
-        "100x70-lowest-level": neural(model, photo(100, 70), 0),
-        "grey": neural(model, photo(90, 61, grey=True), 128),
-        "grey-1x1": neural(model, photo(1, 1, grey=True), 77),
-        "escapes": neural(model, photo(48, 48), 30, outliers=40),
+        "1x1": neural_file(model, photo(1, 1), 128),
+        "1x500": neural_file(model, photo(1, 500), 128),
+        "500x1": neural_file(model, photo(500, 1), 128),
+        "15x17": neural_file(model, photo(15, 17), 128),
+        "64x64": neural_file(model, photo(64, 64), 200),
+        "131x77-highest-level": neural_file(model, photo(131, 77), 255),
+        "100x70-lowest-level": neural_file(model, photo(100, 70), 0),
+        "grey": neural_file(model, photo(90, 61, grey=True), 128),
+        "grey-1x1": neural_file(model, photo(1, 1, grey=True), 77),
+        "escapes": neural_file(model, photo(48, 48), 30, outliers=40),
         "tiles": grid,
-        "tiles-grey-of-one-pixel": neural(model, photo(257, 257, grey=True), 20, 256),
+        "tiles-grey-of-one-pixel": neural_file(model, photo(257, 257, grey=True), 20, 256),
         "metadata": replace(plain, icc=ICC, exif=EXIF, xmp=XMP, resolution=(300_000, 72_000)),
-        "exif": replace(neural(model, photo(17, 16), 128), exif=EXIF),
+        "exif": replace(neural_file(model, photo(17, 16), 128), exif=EXIF),
         "lossless": lossless(photo(20, 12)),
         "lossless-grey-tiles": lossless(photo(260, 9, grey=True)),
-        "alpha": with_alpha(neural(model, photo(33, 20), 128)),
+        "alpha": with_alpha(neural_file(model, photo(33, 20), 128)),
         "lossless-and-neural-tiles-with-alpha": with_alpha(mixed),
-    }
+    } | packed_files(halves, with_alpha(plain))
     written = {name: container.write(file) for name, file in files.items()}
     written["unknown-section"] = with_section(written["metadata"], UNKNOWN_TAG, b"from the future")
     return written
+
+
+def packed_files(halves: Container, plain: Container) -> dict[str, Container]:
+    """Packed tiles alone and among others; flat alpha tiles."""
+    slope = with_alpha(lossless(photo(20, 12)))
+    samples = np.dstack([photo(260, 9), spread(9, 260, 251)]).astype(np.uint8)
+    files = {
+        "packed": packed(photo(20, 12)),
+        "packed-grey": packed(photo(19, 13, grey=True)),
+        "packed-tiles-with-alpha": packed(samples),
+        "packed-grey-with-alpha": packed(samples[:, :40, 2:]),
+        "packed-with-alpha-tiles": replace(slope, tiles=packed(photo(20, 12)).tiles),
+        "packed-and-neural-tiles": replace(
+            halves, tiles=(halves.tiles[0], packed_tile(photo(300, 40)[:, 256:]))
+        ),
+        "flat-alpha": replace(plain, alpha=(b"\x80",)),
+    }
+    for colours, samples in ((1, 3), (2, 1), (3, 4), (16, 2), (17, 3), (256, 3)):
+        indexes, table = spread(21, 35, colours), palette(colours, samples)
+        file = packed(table[indexes], (palette_tile(indexes, table),))
+        files[f"packed-palette-{colours}-of-{samples}"] = file
+    return files
 
 
 def expected(data: bytes, weights: Path) -> tuple[reference_decoder.Decoded, dict[str, Any]]:
@@ -170,10 +197,10 @@ def write_released(weights: Path, folder: Path) -> Path:
     """Write the set of one released model into `folder`/NAME-ID; under 40 kB."""
     model = load_model(weights)
     files = {
-        "1x1": neural(model, photo(1, 1), 128),
-        "80x64": neural(model, photo(80, 64, left=230, top=130), 200),
-        "65x33": neural(model, photo(65, 33, left=330, top=200), 60),
-        "grey": neural(model, photo(31, 40, grey=True, left=300, top=130), 255),
+        "1x1": neural_file(model, photo(1, 1), 128),
+        "80x64": neural_file(model, photo(80, 64, left=230, top=130), 200),
+        "65x33": neural_file(model, photo(65, 33, left=330, top=200), 60),
+        "grey": neural_file(model, photo(31, 40, grey=True, left=300, top=130), 255),
     }
     target = folder / f"{model.weights.name}-{model.weights.entropy_id.hex()}"
     write_decode(target, {name: container.write(file) for name, file in files.items()}, weights)

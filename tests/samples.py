@@ -10,7 +10,7 @@ import rans_reference
 import torch
 from PIL import Image
 
-from aecodec import codec, container, models
+from aecodec import container, models, neural
 from aecodec.coding import latents
 from aecodec.container import Container, Header, Tile
 from aecodec.fields import leb, u32, with_crc
@@ -60,7 +60,7 @@ def header_for(model: Model, width: int, height: int, channels: int, level: int,
 
 
 @torch.no_grad()
-def neural(
+def neural_file(
     model: Model, pixels: np.ndarray, level: int, tile_size: int = 1024, outliers: int = 0
 ) -> Container:
     """Code a picture; `outliers`: so many latents of each tile are made so large that they escape."""
@@ -68,8 +68,8 @@ def neural(
     rng = np.random.default_rng(7)
     tiles = []
     for box in tile_boxes(width, height, tile_size):
-        y = codec._analyse(model, pixels, box) * model.gain[level][:, None, None]
-        z = model.hyper_analysis(codec._whole_hyper(y)[None], torch.tensor([float(level)]))[0]
+        y = neural.analyse(model, pixels, box) * model.gain[level][:, None, None]
+        z = model.hyper_analysis(neural.whole_hyper(y)[None], torch.tensor([float(level)]))[0]
         y, z = (y * GRID).round() / GRID, (z * GRID).round() / GRID
         where = torch.from_numpy(rng.choice(y.numel(), outliers, replace=False))
         large = rng.choice([-1, 1], outliers) * rng.geometric(0.004, outliers)
@@ -80,7 +80,16 @@ def neural(
 
 
 def png(pixels: np.ndarray, chunks: bytes = b"") -> bytes:
-    """A PNG stream that uses every filter in turn, written by hand so that its bytes depend on no library."""
+    """A PNG stream, written by hand so that its bytes depend on no library."""
+    height, width, channels = pixels.shape
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    start = chunk(b"IHDR", size + bytes([8, channels - 1, 0, 0, 0]))
+    packed = stored(filtered(pixels))
+    return b"\x89PNG\r\n\x1a\n" + start + chunks + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def filtered(pixels: np.ndarray) -> bytes:
+    """The rows of a PNG, with every filter in turn."""
     height, width, channels = pixels.shape
     before = np.zeros((height + 1, width + 1, channels), np.int64)
     before[1:, 1:] = pixels
@@ -91,18 +100,19 @@ def png(pixels: np.ndarray, chunks: bytes = b"") -> bytes:
         (near[0] <= near[1]) & (near[0] <= near[2]), left, np.where(near[1] <= near[2], up, corner)
     )
     predictions = 0 * up, left, up, (left + up) // 2, paeth
-    rows = b"".join(
+    return b"".join(
         bytes([row % 5]) + ((pixels[row] - predictions[row % 5][row]) % 256).astype(np.uint8).tobytes()
         for row in range(height)
     )
+
+
+def stored(rows: bytes) -> bytes:
+    """A zlib stream that compresses nothing."""
     blocks = [rows[at : at + 65535] for at in range(0, len(rows), 65535)]
-    stored = b"".join(
+    content = b"".join(
         bytes([block is blocks[-1]]) + u16(len(block)) + u16(65535 - len(block)) + block for block in blocks
     )
-    packed = b"\x78\x01" + stored + zlib.adler32(rows).to_bytes(4, "big")
-    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    start = chunk(b"IHDR", size + bytes([8, channels - 1, 0, 0, 0]))
-    return b"\x89PNG\r\n\x1a\n" + start + chunks + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return b"\x78\x01" + content + zlib.adler32(rows).to_bytes(4, "big")
 
 
 def u16(value: int) -> bytes:
@@ -115,6 +125,43 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 def lossless_tile(pixels: np.ndarray) -> Tile:
     return Tile(container.LOSSLESS, zlib.crc32(pixels.tobytes()), png(pixels))
+
+
+def packed_tile(samples: np.ndarray) -> Tile:
+    """A packed tile without a palette."""
+    return Tile(container.PACKED, zlib.crc32(samples.tobytes()), b"\0" + stored(filtered(samples)))
+
+
+def palette_tile(indexes: np.ndarray, colours: np.ndarray) -> Tile:
+    """A packed tile of indexes [h, w] into a palette [n, samples]."""
+    depth = next(depth for depth in (1, 2, 4, 8) if len(colours) <= 1 << depth)
+    bits = np.unpackbits(indexes.astype(np.uint8)[:, :, None], axis=2)[:, :, 8 - depth :]
+    rows = np.packbits(bits.reshape(len(indexes), -1), axis=1).tobytes()
+    steps = np.diff(colours.astype(int), axis=0, prepend=0) % 256
+    body = bytes([1, len(colours) - 1]) + stored(steps.astype(np.uint8).tobytes() + rows)
+    return Tile(container.PACKED, zlib.crc32(colours[indexes].tobytes()), body)
+
+
+def packed(samples: np.ndarray, tiles: tuple[Tile, ...] = (), tile_size: int = 256) -> Container:
+    """A file without a model whose tiles hold samples [H, W, 1 to 4]: plain ones unless others are given."""
+    height, width, count = samples.shape
+    alpha = count in (2, 4)
+    header = Header(alpha, bytes(8), bytes(4), width, height, count - alpha, 0, 0, 0, 0, tile_size)
+    boxes = tile_boxes(width, height, tile_size)
+    plain = tuple(packed_tile(np.ascontiguousarray(samples[box.slices])) for box in boxes)
+    return Container(replace(header, alpha_in_tiles=alpha), tiles or plain)
+
+
+def spread(height: int, width: int, count: int) -> np.ndarray:
+    """Indexes [h, w] below `count`, all of them if there are pixels enough."""
+    rows, columns = np.ogrid[:height, :width]
+    return (7 * rows + 3 * columns + rows * columns) % count
+
+
+def palette(count: int, samples: int) -> np.ndarray:
+    """Colours uint8 [count, samples], no two alike."""
+    numbers = np.arange(count)[:, None]
+    return ((numbers * [37, 91, 53, 29] + [5, 60, 200, 90])[:, :samples] % 256).astype(np.uint8)
 
 
 def lossless(pixels: np.ndarray, tile_size: int = 256) -> Container:

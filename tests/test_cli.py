@@ -141,6 +141,22 @@ def test_metadata_without_a_place_is_named(run):
     assert pictures.load("turned.ppm").pixels.shape == (100, 70, 3)  # upright
 
 
+def test_what_is_changed_is_warned_of_and_alpha_needs_a_format_that_holds_it(run):
+    image = Image.open("photo.png")
+    image.convert("CMYK").save("cmyk.jpg")
+    assert "warning: converted CMYK to RGB" in run("compress", "cmyk.jpg").stderr
+    image.putalpha(77)
+    image.save("clear.png")
+    assert run("compress", "clear.png").exit_code == 0
+    refused(
+        run("decompress", "clear.aec", "-o", "clear.jpg"),
+        errors.OutputUnwritable,
+        "JPEG has no place for alpha",
+    )
+    assert run("decompress", "clear.aec", "-o", "clear.webp").exit_code == 0
+    assert Image.open("clear.webp").getchannel("A").getextrema() == (77, 77)
+
+
 def test_a_larger_file_is_warned_of(run):
     Image.new("RGB", (1, 1)).save("dot.ppm")
     said = done(run("compress", "dot.ppm"))
@@ -246,13 +262,16 @@ def test_bad_aec_files_each_have_their_exit_code(run, example, spoil, error):
 def test_bad_pictures_each_have_their_exit_code(run):
     Path("text.png").write_text("no picture")
     Path("cut.png").write_bytes(truncated(Path("photo.png").read_bytes()))
-    Image.open("photo.png").convert("CMYK").save("cmyk.jpg")
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 255)]
+    frames[0].save("two.gif", save_all=True, append_images=frames[1:])
+    Image.open("photo.png").convert("F").save("float.tif")
     for name, error in (
         ("nowhere.png", errors.InputMissing),
         (".", errors.InputMissing),
         ("text.png", errors.NotAnImage),
         ("cut.png", errors.TruncatedImage),
-        ("cmyk.jpg", errors.UnsupportedPicture),
+        ("two.gif", errors.UnsupportedPicture),
+        ("float.tif", errors.UnsupportedPicture),
     ):
         refused(run("compress", name, "-o", "out.aec"), error, f"aec: {name}: ")
         assert not Path("out.aec").exists()

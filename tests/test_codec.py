@@ -16,7 +16,7 @@ import weights_files
 from PIL import Image
 
 import aecodec
-from aecodec import api, container, errors, models, pictures
+from aecodec import api, container, errors, models, neural, pictures
 from aecodec import codec as codec_module
 from aecodec.codec import Codec
 from aecodec.fields import leb, u32, with_crc
@@ -106,8 +106,7 @@ def test_every_form_of_a_grey_picture_gives_the_same_bytes(codec, photo):
         np.zeros((8, 8, 3), np.float32),
         np.zeros((8, 8, 3), np.int16),
         np.zeros((8, 8, 3), bool),
-        np.zeros((8, 8, 2), np.uint8),
-        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 5), np.uint8),
         np.zeros((3, 8, 8), np.uint8),
         np.zeros(8, np.uint8),
         np.zeros((1, 8, 8, 3), np.uint8),
@@ -132,8 +131,8 @@ def test_other_arrays_are_refused(codec, image):
 def test_pictures_that_are_refused_by_name(codec, tmp_path):
     with pytest.raises(errors.InputMissing, match=r"nowhere\.png"):
         codec.encode(tmp_path / "nowhere.png")
-    with pytest.raises(errors.UnsupportedPicture, match="RGBA"):
-        codec.encode(Image.new("RGBA", (8, 8)))
+    with pytest.raises(errors.UnsupportedPicture, match="floating point"):
+        codec.encode(Image.new("F", (8, 8)))
     with pytest.raises(errors.NotAnImage):
         codec.encode(b"no picture")
 
@@ -171,7 +170,7 @@ def test_every_form_of_a_file_gives_the_same_pixels(codec, small, tmp_path):
 
 @pytest.mark.parametrize("to", ["PIL", "jpeg", "", None])
 def test_another_form_is_refused(codec, small, to):
-    with pytest.raises(errors.BadArgument, match="'pil', 'numpy' or 'torch'"):
+    with pytest.raises(errors.BadArgument, match="'pil', 'numpy', 'torch' or 'latents'"):
         codec.decode(small, to=to)
 
 
@@ -232,6 +231,52 @@ def test_an_orientation_stays_metadata_in_an_image_and_is_applied_to_arrays(code
     turned = np.rot90(np.asarray(decoded), -1)
     assert np.array_equal(codec.decode(data, "numpy"), turned)
     assert np.array_equal(codec.decode(data, "torch").permute(1, 2, 0).numpy(), turned)
+
+
+# Alpha, and what encode is told
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_alpha_goes_in_and_comes_out_in_every_form(codec, photo, grey):
+    alpha = np.arange(72 * 104).reshape(72, 104).astype(np.uint8)
+    colour = photo[:, :, :1] if grey else photo
+    samples = np.concatenate([colour, alpha[:, :, None]], axis=2)
+    tensor = torch.from_numpy(samples).permute(2, 0, 1)
+    image = Image.fromarray(samples)
+    data = codec.encode(samples, 60)
+    assert all(codec.encode(form, 60) == data for form in (tensor, tensor.contiguous(), image, png(samples)))
+    picture, array = codec.decompress(data), codec.decode(data, to="numpy")
+    assert np.array_equal(picture.alpha, alpha) and picture.pixels.shape == colour.shape
+    assert array.shape == samples.shape and np.array_equal(array[:, :, -1], alpha)
+    assert np.array_equal(codec.decode(data, to="torch").permute(1, 2, 0).numpy(), array)
+    decoded = codec.decode(data)
+    assert decoded.mode == ("LA" if grey else "RGBA") and np.array_equal(np.asarray(decoded), array)
+    assert aecodec.info(data)["alpha"]
+
+
+def test_strip_turns_upright_and_leaves_metadata_out(codec, photo):
+    image = Image.fromarray(photo)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    image.save(file, "PNG", exif=exif, icc_profile=b"profile", dpi=(300, 300))
+    data = codec.encode(file.getvalue(), strip=True)
+    assert [part["name"] for part in aecodec.info(data)["sections"]] == ["header", "index", "tile 0"]
+    assert data == codec.encode(np.rot90(photo, -1))
+
+
+def test_strict_and_frame_reach_the_reader(codec, tiny_model, photo):
+    deep = Image.fromarray(photo[:, :, 0].astype(np.uint16) * 257)
+    assert codec.encode(deep) == codec.encode(photo[:, :, 0])
+    with pytest.raises(errors.UnsupportedPicture, match="16 bits a channel to 8"):
+        codec.encode(deep, strict=True)
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "TIFF", save_all=True, append_images=[Image.fromarray(255 - photo)])
+    assert codec.encode(file.getvalue(), frame=1, strip=True) == codec.encode(255 - photo)
+    function = aecodec.encode(file.getvalue(), frame=1, strip=True, device="cpu", model=tiny_model)
+    assert function == codec.encode(255 - photo)
+    with pytest.raises(errors.UnsupportedPicture, match="would be changed"):
+        aecodec.encode(deep, strict=True, device="cpu", model=tiny_model)
 
 
 # Quality
@@ -309,13 +354,13 @@ def test_a_file_of_another_model_is_not_decoded_with_the_named_one(tmp_path, tin
 
 def test_a_decoder_that_computes_differently_says_so_and_draws_nothing(codec, small, monkeypatch):
     """All checksums of bytes are right, the latents are not."""
-    parameters = codec_module.latents._parameters
+    parameters = neural.latents._parameters
 
     def different(*args):
         for part, mu, indexes, mask in parameters(*args):
             yield part, mu + (mu == mu.max()), indexes, mask
 
-    monkeypatch.setattr(codec_module.latents, "_parameters", different)
+    monkeypatch.setattr(neural.latents, "_parameters", different)
     with pytest.raises(errors.LatentsMismatch, match="aec selftest"):
         codec.decode(small)
 
@@ -512,6 +557,7 @@ def test_info_tells_all_that_is_in_a_file(found_by_id, tiny_model, small, tmp_pa
         "entropy_id": weights.entropy_id.hex(),
         "synthesis_id": weights.synthesis_id.hex(),
         "model": "tiny",
+        "lossless": False,
         "bytes": len(small),
         "bpp": 8 * len(small) / 480,
     }
@@ -528,6 +574,8 @@ def test_info_knows_what_the_codec_does_not_decode_or_find(monkeypatch, tmp_path
     assert mixed["alpha"] and mixed["tiles"] == 2
     lossless = aecodec.info(vectors / "lossless-grey-tiles.aec")
     assert (lossless["model"], lossless["channels"], lossless["entropy_id"]) == (None, 1, 16 * "0")
+    assert lossless["lossless"] and not mixed["lossless"]
+    assert aecodec.info(vectors / "packed-tiles-with-alpha.aec")["alpha"]
     names = [part["name"] for part in aecodec.info(vectors / "unknown-section.aec")["sections"]]
     assert names[-1] == "unknown 0x41"
     with pytest.raises(errors.NotAec):

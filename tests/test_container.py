@@ -402,7 +402,7 @@ REFUSED = {
     "length over the file": (file(index=crc(leb(2**32 - 1) * 6)), Truncated, "tile 0: section at byte"),
     # sections
     "section checksum": (last(WORDS[:-1] + b"\0"), Damaged, "tile 5: CRC-32 at byte"),
-    "unknown critical metadata": (file(section(3, b"profile"), section(0x83, b"?")), UnknownSection, "0x83"),
+    "unknown critical metadata": (file(section(3, b"profile"), section(0x84, b"?")), UnknownSection, "0x84"),
     "unknown critical tile": (last(section(0xFF, b"?")), UnknownSection, "0xFF"),
     "ancillary tile": (last(section(3, b"?")), Damaged, "tile 5: tag at byte"),
     "alpha tile for tile": (last(section(0x82, b"?")), Damaged, "is 0x82, which may not stand"),

@@ -169,6 +169,7 @@ def test_tags_are_those_of_the_container():
     assert tags == {
         container.TAG_TILE: "tile",
         container.TAG_ALPHA: "alpha tile",
+        container.TAG_FLAT_ALPHA: "flat alpha tile",
         container.TAG_ICC: "ICC profile",
         container.TAG_EXIF: "EXIF",
         container.TAG_XMP: "XMP",

@@ -2,45 +2,128 @@
 
 import io
 import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from aecodec.cli import files, options
+from aecodec.cli.batch import Work, process
+from aecodec.cli.plan import AEC_FILES, Batch, Job, make_plan
+from aecodec.cli.report import Outcome
+
+if TYPE_CHECKING:
+    from aecodec.pictures import Picture
 
 
 @click.command(epilog="Example: aec decompress holiday.aec -o holiday.png")
-@click.argument("source", metavar="IN")
+@options.sources("IN...")
 @options.output("IN with .png added; PNG to stdout if IN is -")
+@click.option("--format", "ending", metavar="ENDING", help="Format without -o, as jpg, webp, tif. [png]")
+@click.option("--region", type=options.region, metavar="X,Y,W,H", help="Only these pixels; 0,0 is top left.")
+@click.option("--salvage", is_flag=True, help="Decode what is intact of a damaged file; the rest is grey.")
+@options.batch
 @options.codec
 def decompress(
-    source: str, target: str | None, force: bool, model: str | None, device: str, verbose: bool
+    sources: tuple[str, ...],
+    batch: Batch,
+    ending: str | None,
+    region: tuple[int, int, int, int] | None,
+    salvage: bool,
+    model: str | None,
+    device: str,
+    verbose: bool,
 ) -> None:
-    """Decompress the .aec file IN into a picture.
+    """Decompress the .aec files IN into pictures.
 
-    IN is a file, or - for stdin. The ending of OUT names the format, any that Pillow writes.
+    IN is a file, a folder (with -r), a pattern like "*.aec", or - for stdin. The ending of OUT names the
+    format, any that Pillow writes. In a FOLDER given with -O photo.aec becomes photo.png.
     """
-    start = time.perf_counter()
-    target = target or (files.STREAM if source == files.STREAM else f"{source}.png")
-    files.check_output(source, target, force)
-    data = files.read(source)
-    name, out = files.shown(source), files.shown(target, "standard output")
+    if salvage and region:
+        raise click.UsageError("--salvage gives whole pictures: leave --region out")
+    if ending and batch.target not in (None, files.STREAM):
+        raise click.UsageError("the ending of OUT names the format: leave --format out")
+    ending = _checked(ending) if ending else "png"
 
-    from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
+    def rename(path: str) -> str:
+        return f"{path.removesuffix('.aec') if batch.folder else path}.{ending}"
 
-    with files.about(out):
-        format = "PNG" if target == files.STREAM else pictures.format_of(target)
+    plan = make_plan(sources, batch, AEC_FILES, rename)
+    work = Decompression(
+        model=model,
+        device=device,
+        verbose=verbose,
+        stream_name=f"picture.{ending}",
+        region=region,
+        salvage=salvage,
+        force=batch.force,
+        in_tree=plan.many,
+    )
+    process(work, plan, batch)
 
-    from aecodec.codec import Codec
 
-    coder = Codec(model, device)
-    with files.about(name):
-        picture = coder.decompress(data)
-    encoded = io.BytesIO()
-    with files.about(out):
-        lost = pictures.save(picture, encoded, format)
-    files.write(target, encoded.getbuffer())
+def _checked(ending: str) -> str:
+    """Give the ending without its dot if Pillow writes such files."""
+    from aecodec import pictures  # not above: `aec --help` does without Pillow
+    from aecodec.errors import OutputUnwritable
 
-    if lost:
-        click.echo(f"aec: {out}: note: {format} has no place for {', '.join(lost)}", err=True)
-    if verbose:
-        click.echo(f"aec: {options.summary(name, data, coder.device, start)}", err=True)
+    ending = ending.lower().removeprefix(".")
+    try:
+        pictures.format_of(f"picture.{ending}")
+    except OutputUnwritable:
+        sentence = f"Pillow writes no format {ending!r}: give another, as png, jpg or webp."
+        raise click.BadParameter(sentence, param_hint="--format") from None
+    return ending
+
+
+@dataclass(kw_only=True)
+class Decompression(Work):
+    """.aec file -> picture file. The ending of `stream_name` names the format on standard output."""
+
+    stream_name: str
+    region: tuple[int, int, int, int] | None
+    salvage: bool
+    force: bool
+    in_tree: bool
+
+    done = "decompressed"
+
+    def __call__(self, job: Job, outcome: Outcome) -> None:
+        """Decompress one file."""
+        start = time.perf_counter()
+        assert job.target and outcome.output
+        files.check_output(job.source, job.target, self.force, self.in_tree)
+        data = files.read(job.source)
+        outcome.bytes_in = len(data)
+
+        from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
+
+        with files.about(outcome.output):
+            format = pictures.format_of(self.stream_name if job.target == files.STREAM else job.target)
+        codec = self.codec
+        with files.about(outcome.file):
+            picture, damaged = self._decode(data)
+        encoded = io.BytesIO()
+        with files.about(outcome.output):
+            lost = pictures.save(picture, encoded, format)
+        files.write(job.target, encoded.getbuffer(), like=job.source if self.in_tree else None)
+
+        outcome.bytes_out = encoded.tell()
+        outcome.describe(data)
+        outcome.height, outcome.width = picture.pixels.shape[:2]  # of a region, it may be
+        if lost:
+            outcome.warnings = [f"{outcome.output}: note: {format} has no place for {', '.join(lost)}"]
+        if self.verbose:
+            outcome.details = options.summary(outcome.file, data, codec.device, start)
+        if damaged:
+            from aecodec.errors import Incomplete
+
+            parts = "; ".join(damaged)
+            raise Incomplete(f"{outcome.file}: {outcome.output} is not whole: {parts}: look for another copy")
+
+    def _decode(self, data: bytes) -> tuple["Picture", tuple[str, ...]]:
+        """The picture, and what of it is damaged."""
+        if self.salvage:
+            salvaged = self.codec.salvage(data)
+            return salvaged.picture, salvaged.damaged
+        return self.codec.decompress(data, **({"region": self.region} if self.region else {})), ()

@@ -12,6 +12,7 @@ from pathlib import Path
 from aecodec.errors import AecError, InputMissing, OutputExists, OutputUnwritable
 
 STREAM = "-"  # standard input as IN, standard output as OUT
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -43,8 +44,10 @@ def read(name: str) -> bytes:
         raise InputMissing(f"{name}: {_reason(fault)}: name a file that can be read") from fault
 
 
-def check_output(source: str, target: str, force: bool) -> None:
+def check_output(source: str, target: str, force: bool, in_tree: bool = False) -> None:
     """Refuse an output that could not be written or must not be, before any work is done for it.
+
+    `in_tree`: folders that are missing will be made.
 
     Raises:
         OutputExists: the file is there and `force` is false, or it is the input itself.
@@ -54,9 +57,29 @@ def check_output(source: str, target: str, force: bool) -> None:
     if target == STREAM:
         return
     try:
-        _check_path(source, target, Path(os.path.realpath(target)), force)
+        path = Path(os.path.realpath(target))
+        _check_path(source, target, path, force)
+        _check_folder(target, _nearest(path.parent) if in_tree else path.parent)
     except OSError as fault:  # a name too long, a folder that may not be looked into
         raise OutputUnwritable(f"{target}: {_reason(fault)}: choose another output") from fault
+
+
+def check_folder(folder: str) -> None:
+    """Refuse an output folder that is not there and cannot be made, or may not be written to.
+
+    Raises:
+        OutputUnwritable: so it is.
+
+    """
+    try:
+        _check_folder(folder, _nearest(Path(os.path.realpath(folder))))
+    except OSError as fault:
+        raise OutputUnwritable(f"{folder}: {_reason(fault)}: choose another folder") from fault
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _check_path(source: str, target: str, path: Path, force: bool) -> None:
@@ -65,15 +88,23 @@ def _check_path(source: str, target: str, path: Path, force: bool) -> None:
     if path.is_dir():
         raise OutputUnwritable(f"{target}: this is a folder: name a file in it")
     if path.is_file() and not force:
-        raise OutputExists(f"{target}: the file exists: name another with -o, or overwrite it with --force")
-    if not path.parent.is_dir():
-        raise OutputUnwritable(f"{target}: there is no folder {path.parent}: create it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputUnwritable(f"{target}: the folder {path.parent} may not be written to: choose another")
+        raise OutputExists(
+            f"{target}: the file exists: overwrite it with --force, pass it by with --skip-existing, or name "
+            "another output"
+        )
 
 
-def write(target: str, data: bytes | memoryview) -> None:
+def _check_folder(target: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise OutputUnwritable(f"{target}: there is no folder {folder}: create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputUnwritable(f"{target}: the folder {folder} may not be written to: choose another")
+
+
+def write(target: str, data: bytes | memoryview, like: str | None = None) -> None:
     """Write the output whole or not at all: a run that fails or is stopped leaves nothing behind.
+
+    `like`: a file whose times of access and modification the output gets; its folders are made.
 
     Raises:
         OutputUnwritable: it cannot be written, for the disk is full or another reason.
@@ -85,16 +116,19 @@ def write(target: str, data: bytes | memoryview) -> None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
-            _write_file(Path(os.path.realpath(target)), data)  # a link stays, what it points to is replaced
+            path = Path(os.path.realpath(target))  # a link stays, what it points to is replaced
+            if like:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            _write_file(path, data, os.stat(like) if like else None)
     except BrokenPipeError:
         raise
     except OSError as fault:
         name = shown(target, "standard output")
-        hint = "free some space" if fault.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another output"
+        hint = "free some space" if fault.errno in DISK_FULL else "choose another output"
         raise OutputUnwritable(f"{name}: {_reason(fault)}: {hint}") from fault
 
 
-def _write_file(path: Path, data: bytes | memoryview) -> None:
+def _write_file(path: Path, data: bytes | memoryview, like: os.stat_result | None) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe: must not be replaced by a file
         path.write_bytes(data)
         return
@@ -104,6 +138,8 @@ def _write_file(path: Path, data: bytes | memoryview) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a crash of the machine may leave an empty file under the new name
+        if like:
+            os.utime(part, ns=(like.st_atime_ns, like.st_mtime_ns))
         if path.exists():
             part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
@@ -111,6 +147,13 @@ def _write_file(path: Path, data: bytes | memoryview) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def is_disk_full(fault: BaseException | None) -> bool:
+    """Say whether a fault, or what it was raised from, is a want of space: no other file can be written."""
+    while fault and not (isinstance(fault, OSError) and fault.errno in DISK_FULL):
+        fault = fault.__cause__
+    return fault is not None
 
 
 def _reason(fault: OSError) -> str:

@@ -26,12 +26,15 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
 def _describe(name: str, facts: dict[str, Any]) -> str:
     """Write the facts as a few aligned lines for a person."""
     latents = facts["latents"]
-    model = facts["model"] or "not installed here"
+    ids = f"(entropy id {facts['entropy_id']}, synthesis id {facts['synthesis_id']})"
+    model = (
+        "none: kept without loss" if facts["lossless"] else f"{facts['model'] or 'not installed here'} {ids}"
+    )
     colours = "grey" if facts["channels"] == 1 else "RGB"
     rows = {
         "picture": f"{facts['width']} x {facts['height']} {colours}{' with alpha' if facts['alpha'] else ''}",
         "bytes": f"{facts['bytes']} ({facts['bpp']:.3f} bits per pixel)",
-        "model": f"{model} (entropy id {facts['entropy_id']}, synthesis id {facts['synthesis_id']})",
+        "model": model,
         "level": f"{facts['level']} of 0 to 255",
         "latents": f"{latents['channels']} channels of {latents['height']} rows x {latents['width']} columns",
         "tiles": f"{facts['tiles']} of up to {facts['tile_size']} x {facts['tile_size']} pixels",

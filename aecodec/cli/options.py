@@ -1,13 +1,65 @@
-"""Options that several commands share, and what they say with --verbose."""
+"""Options that several commands share, the kinds of value they take, and what they say with --verbose."""
 
+import functools
 import logging
+import math
+import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 
+from aecodec.cli.plan import Batch
+
 Command = Callable[..., Any]
+
+# Values
+
+_BYTES = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2}
+
+
+def size(text: str) -> int:
+    """Read a number of bytes, as 200KB or 1.5 MiB."""
+    said = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([A-Z]*)", text.strip().upper())
+    count = int(float(said[1]) * _BYTES.get(said[2], 0)) if said else 0
+    if count < 1:
+        raise click.BadParameter(f"{text!r} is no size: give bytes, or a number with KB, KiB, MB or MiB.")
+    return count
+
+
+def positive(unit: str) -> Callable[[str], float]:
+    """Read a finite number above 0."""
+
+    def number(text: str) -> float:
+        with suppress(ValueError):
+            if 0 < float(text) < math.inf:
+                return float(text)
+        raise click.BadParameter(f"{text} {unit} cannot be: give a number above 0.")
+
+    return number
+
+
+def region(text: str) -> tuple[int, int, int, int]:
+    """Read X,Y,W,H."""
+    said = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", text)
+    if not said or not int(said[3]) or not int(said[4]):
+        raise click.BadParameter(
+            f"{text!r} is no region: give X,Y,W,H, left, top, width and height in whole pixels."
+        )
+    return int(said[1]), int(said[2]), int(said[3]), int(said[4])
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Read I/N: number, from 1, and count."""
+    said = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not said or not 1 <= int(said[1]) <= int(said[2]):
+        raise click.BadParameter(f"{text!r} is no shard: give I/N, from 1/N to N/N.")
+    return int(said[1]), int(said[2])
+
+
+# Options
 
 model = click.option("--model", metavar="NAME|FILE", help="Weights to use: a name, or a .safetensors file.")
 device = click.option(
@@ -17,21 +69,63 @@ device = click.option(
     show_default=True,
     help="Where to compute; auto takes a GPU if there is one.",
 )
+recursive = click.option("-r", "--recursive", is_flag=True, help="Take what is in folders, and below.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each file.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was done and how.")
+
+
+def sources(metavar: str) -> Callable[[Command], Command]:
+    """Add the inputs."""
+    kind = click.Path(readable=False)  # for the completion in a shell; what cannot be read is said later
+    return click.argument("sources", metavar=metavar, nargs=-1, required=True, type=kind)
 
 
 def output(default: str) -> Callable[[Command], Command]:
     """Add -o/--output; `default` says in the help what it is without the option."""
     text = f"File to write, - for stdout. [{default}]"
-    return click.option("-o", "--output", "target", metavar="OUT", help=text)
+    return click.option("-o", "--output", "target", metavar="OUT", type=click.Path(readable=False), help=text)
 
 
 def codec(command: Command) -> Command:
-    """Add what compress and decompress share: --force, --model, --device and --verbose."""
-    force = click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")
-    verbose = click.option(
-        "-v", "--verbose", is_flag=True, callback=_log, help="Say on stderr what was done and how."
-    )
-    return force(model(device(verbose(command))))
+    """Add --model, --device and --verbose."""
+    return model(device(verbose(command)))
+
+
+def batch(command: Command) -> Command:
+    """Add what says where many files come from and go to; the command gets it, with -o, as `batch`."""
+
+    @functools.wraps(command)
+    def gathered(*, target: str | None = None, **values: Any) -> Any:
+        names = ("folder", "recursive", "jobs", "shard", "skip_existing", "as_json", "force")
+        placing = Batch(target, *(values.pop(name) for name in names))
+        return command(batch=placing, **values)
+
+    folder = click.Path(file_okay=False, readable=False)
+    for option in (
+        as_json,
+        click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs."),
+        click.option("--skip-existing", is_flag=True, help="Leave out inputs whose output exists."),
+        click.option(
+            "--shard", type=shard, default="1/1", metavar="I/N", help="Do the Ith of N parts of the inputs."
+        ),
+        click.option(
+            "--jobs", type=click.IntRange(min=1), metavar="N", help="Files at a time. [one for each core]"
+        ),
+        recursive,
+        click.option(
+            "-O",
+            "--output-folder",
+            "folder",
+            metavar="FOLDER",
+            type=folder,
+            help="Folder for the outputs, in which the tree of the inputs is mirrored.",
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+# What is said
 
 
 def summary(name: str, data: bytes, device: object, start: float) -> str:
@@ -39,15 +133,14 @@ def summary(name: str, data: bytes, device: object, start: float) -> str:
     import aecodec
 
     facts = aecodec.info(data)
+    how = "without loss" if facts["lossless"] else f"model {facts['model']}"
     return (
         f"{name}: {facts['width']} x {facts['height']} pixels, {len(data)} bytes, {facts['bpp']:.3f} bpp, "
-        f"{time.perf_counter() - start:.2f} s, model {facts['model']}, device {device}"
+        f"{time.perf_counter() - start:.2f} s, {how}, device {device}"
     )
 
 
-def _log(context: click.Context, parameter: click.Parameter, verbose: bool) -> bool:
+def log() -> None:
     """Let the codec say on which arithmetic it has settled."""
-    if verbose:
-        logging.basicConfig(format="aec: %(message)s")
-        logging.getLogger("aecodec").setLevel(logging.INFO)
-    return verbose
+    logging.basicConfig(format="aec: %(message)s")
+    logging.getLogger("aecodec").setLevel(logging.INFO)

@@ -1,0 +1,184 @@
+"""Tiles by the model: pixels -> y, z -> words, and words -> y_hat -> pixels."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aecodec import container
+from aecodec.coding import latents
+from aecodec.coding.latents import Coded
+from aecodec.container import Container, Header, Tile
+from aecodec.errors import LatentsMismatch
+from aecodec.networks.architecture import HYPER_STRIDE, STRIDE
+from aecodec.networks.model import Model
+from aecodec.threads import in_order, workers
+from aecodec.tiles import Box, analysis_halo, padded_side, synthesis_halo, tile_box, tile_boxes, tiles_under
+
+# Encoding
+
+
+def encode_tiles(model: Model, pixels: np.ndarray, header: Header) -> Iterator[Tile]:
+    """Pixels uint8 [H, W, C], at the level of the header -> the tiles of the file in raster order."""
+
+    def encode(box: Box) -> Tile:
+        return tile_of(encode_latents(model, analyse(model, pixels, box), header.level))
+
+    boxes = tile_boxes(header.width, header.height, header.tile_size)
+    with workers(len(boxes)) as pool:
+        yield from in_order(pool, encode, boxes)
+
+
+def analyse(model: Model, pixels: np.ndarray, box: Box) -> Tensor:
+    """Latents of one tile before the gain: [M, h, w]."""
+    height, width = (padded_side(side) for side in pixels.shape[:2])
+    outer = box.widened(analysis_halo(model.architecture), height, width)
+    rows = np.minimum(np.arange(outer.top, padded_side(outer.bottom)), pixels.shape[0] - 1)
+    columns = np.minimum(np.arange(outer.left, padded_side(outer.right)), pixels.shape[1] - 1)
+    x = torch.from_numpy(pixels[np.ix_(rows, columns)]).to(model.device)
+    x = x.permute(2, 0, 1)[None].expand(-1, 3, -1, -1).float() / 255  # a grey plane counts three times
+    y: Tensor = model.analysis(x)[0]
+    return y[:, *box.latents().inside(outer.latents()).slices]
+
+
+def encode_latents(model: Model, y: Tensor, level: int) -> Coded:
+    """Code the latents of one tile, [M, h, w] before the gain, at a level."""
+    y = y * model.gain[level][:, None, None]
+    at = torch.tensor([level], dtype=torch.float32, device=model.device)
+    z = model.hyper_analysis(whole_hyper(y)[None], at)[0]
+    return latents.encode(model.entropy, y, z, level)
+
+
+def whole_hyper(y: Tensor) -> Tensor:
+    """Pad latents [M, h, w] to whole hyper-latents by repeating the last row and column."""
+    ratio = HYPER_STRIDE // STRIDE
+    return F.pad(y[None], (0, -y.shape[2] % ratio, 0, -y.shape[1] % ratio), mode="replicate")[0]
+
+
+def tile_of(coded: Coded) -> Tile:
+    """What the file holds of coded latents."""
+    return Tile(container.NEURAL, coded.latents_crc, coded.words)
+
+
+# Decoding
+
+YHat = Callable[[int], np.ndarray | None]  # number of a tile -> y_hat in sixteenths, int32 [M, h, w]
+
+
+def decode_tile(model: Model, header: Header, number: int, tile: Tile) -> np.ndarray:
+    """y_hat of a tile of the model in sixteenths: int32 [M, h, w]. Raises LatentsMismatch."""
+    area = _box(header, number).latents()
+    coded = latents.decode(model.entropy, tile.payload, area.height, area.width, header.level)
+    if coded.latents_crc != tile.latents_crc:
+        raise LatentsMismatch(f"{latents.MISMATCH} (tile {number})")
+    return coded.y_hat
+
+
+def draw(model: Model, header: Header, y_hat: YHat, region: Box) -> Iterator[tuple[Box, np.ndarray]]:
+    """The parts of a region, tile by tile in raster order, with their pixels, uint8 [h, w, C].
+
+    `y_hat` is asked once for each tile that pixels of the region depend on, in raster order and a little
+    ahead; little more than two rows of tiles are kept. Where it has None nothing is drawn, and what the tiles
+    around it see of it is 0.
+    """
+
+    def synthesise_part(job: tuple[Box, Box, np.ndarray]) -> tuple[Box, np.ndarray]:
+        part, frame, window = job
+        return part, synthesise(model, header, window, frame, part)
+
+    with workers(len(tiles_under(region, header.width, header.tile_size))) as pool:
+        yield from in_order(pool, synthesise_part, _windows(model, header, y_hat, region, pool))
+
+
+def _windows(
+    model: Model, header: Header, y_hat: YHat, region: Box, pool: Executor | None
+) -> Iterator[tuple[Box, Box, np.ndarray]]:
+    """For each part of the region: its box in pixels, and a box of latents around it, with their y_hat."""
+    halo, size = synthesis_halo(model.architecture), header.tile_size // STRIDE
+    frames = {}
+    for number in tiles_under(region, header.width, header.tile_size):
+        area = _box(header, number).common(region).latents()
+        frames[number] = area.widened(halo, header.latent_height, header.latent_width)
+    near = {number: tiles_under(frame, header.latent_width, size) for number, frame in frames.items()}
+    last_use = {other: number for number, others in near.items() for other in others}
+    needed = sorted(last_use)
+    decoded = zip(needed, in_order(pool, y_hat, needed), strict=True)
+    kept: dict[int, np.ndarray | None] = {}
+    for number, frame in frames.items():
+        kept = {other: kept[other] for other in kept if last_use[other] >= number}
+        while near[number][-1] not in kept:
+            kept.update([next(decoded)])
+        if kept[number] is not None:
+            around = {other: kept[other] for other in near[number]}
+            yield _box(header, number).common(region), frame, _gathered(model, header, frame, around)
+
+
+def _box(header: Header, number: int) -> Box:
+    return tile_box(number, header.width, header.height, header.tile_size)
+
+
+def _gathered(model: Model, header: Header, frame: Box, tiles: dict[int, np.ndarray | None]) -> np.ndarray:
+    """The y_hat [M, h, w] in a frame (in latents) from those of all tiles under it; 0 for None."""
+    window = np.zeros((model.architecture.latent_channels, frame.height, frame.width), np.int32)
+    for number, y_hat in tiles.items():
+        if y_hat is not None:
+            area = _box(header, number).latents()
+            shared = area.common(frame)
+            window[:, *shared.inside(frame).slices] = y_hat[:, *shared.inside(area).slices]
+    return window
+
+
+def synthesise(model: Model, header: Header, window: np.ndarray, frame: Box, part: Box) -> np.ndarray:
+    """The pixels of a part of the picture, uint8 [h, w, C].
+
+    window: y_hat in sixteenths, int32 [M, h, w], in `frame`, a box of latents with the halo around the part.
+    """
+    y_hat = torch.from_numpy(window).to(model.device)
+    level = torch.tensor([header.level], dtype=torch.float32, device=model.device)
+    y_hat = y_hat.float() / (latents.SIXTEENTHS * model.gain[header.level][:, None, None])
+    x_hat = model.synthesis(y_hat[None].contiguous(memory_format=torch.channels_last), level)[0]
+    top, left = part.top - STRIDE * frame.top, part.left - STRIDE * frame.left
+    x_hat = x_hat[:, top : top + part.height, left : left + part.width]
+    if header.channels == 1:
+        x_hat = x_hat.mean(0, keepdim=True)
+    pixels: np.ndarray = (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return pixels
+
+
+# Latents in place of pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latents:
+    """The code of a picture, for those who search or sort pictures without decoding them.
+
+    y_hat: float32 [M, ceil(H / 16), ceil(W / 16)] on the codec's device, in the units of the analysis: what
+    the gain of the level multiplied is divided again. So the latents of a picture coded at two levels differ
+    by rounding alone, and files of one `entropy_id` can be compared. An orientation in EXIF is not applied.
+    """
+
+    y_hat: Tensor
+    level: int
+    entropy_id: bytes
+
+
+def read_latents(model: Model, file: Container) -> Latents:
+    """The latents of a picture of neural tiles. Raises LatentsMismatch."""
+    header = file.header
+    shape = header.latent_channels, header.latent_height, header.latent_width
+    with torch.inference_mode(False):  # so that a caller may train on it
+        y_hat = torch.empty(shape, dtype=torch.float32, device=model.device)
+    steps = latents.SIXTEENTHS * model.gain[header.level][:, None, None]
+    boxes = tile_boxes(header.width, header.height, header.tile_size)
+
+    def read(number: int) -> np.ndarray:
+        return decode_tile(model, header, number, file.tiles[number])
+
+    with workers(len(boxes)) as pool:
+        for box, decoded in zip(boxes, in_order(pool, read, range(len(boxes))), strict=True):
+            y_hat[:, *box.latents().slices] = torch.from_numpy(decoded).to(model.device) / steps
+    return Latents(y_hat, header.level, header.entropy_id)

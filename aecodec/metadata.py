@@ -80,7 +80,7 @@ def from_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "icc_profile": ("icc", _bytes),
         "exif": ("exif", lambda exif: _block(exif.tobytes() if isinstance(exif, Image.Exif) else exif)),
         "xmp": ("xmp", lambda xmp: _bytes(xmp.encode() if isinstance(xmp, str) else xmp)),
-        "dpi": ("resolution", _resolution),
+        "dpi": ("resolution", _thousandths),
     }
     fields = {}
     for name in filter(options.__contains__, readers):
@@ -129,10 +129,14 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
 
 
 def _resolution(image: Image.Image) -> tuple[int, int] | None:
+    """Give the resolution that the file says, not the one that Pillow makes up for a TIFF without any."""
+    is_made_up = isinstance(image, TiffImagePlugin.TiffImageFile) and 282 not in image.tag_v2
+    return None if is_made_up else _thousandths(image.info.get("dpi"))
+
+
+def _thousandths(dpi: object) -> tuple[int, int] | None:
     """Turn dots per inch into thousandths, if they are numbers that the format can say."""
-    dpi = image.info.get("dpi")
-    is_made_up = isinstance(image, TiffImagePlugin.TiffImageFile) and 282 not in image.tag_v2  # by Pillow: 1
-    if not isinstance(dpi, tuple) or len(dpi) != 2 or is_made_up:
+    if not isinstance(dpi, tuple) or len(dpi) != 2:
         return None
     try:
         across, down = (round(1000 * float(value)) for value in dpi)

@@ -448,7 +448,8 @@ from aecodec.cli import main
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_while_the_output_is_written_leave_nothing_behind(folder, number):
-    slow = "import os, time; os.fsync = lambda file: time.sleep(60)\n" + QUICK + "main()"
+    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # under nohup, too
+    slow = heard + "import os, time; os.fsync = lambda file: time.sleep(60)\n" + QUICK + "main()"
     process = python(slow, "compress", "photo.png")
     deadline = time.monotonic() + 20
     while not list(folder.glob(".aec-*.part")) and time.monotonic() < deadline:

@@ -36,6 +36,7 @@ MAX_PIXELS = 2**28  # 16384 x 16384, 0.8 GB of pixels
 _BYTES_A_PIXEL = 7  # while a file is read: Pillow's copy (4) and ours (3)
 _STRIP = 256  # rows
 _NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # need another program, as EPS needs Ghostscript
+_PASSED_BY = (*_NO_PIXELS, "AEC")  # whether aecodec.pillow has been imported makes no difference here
 
 _HOLD_ALPHA = ("AVIF", "DDS", "JPEG2000", "PNG", "SGI", "TGA", "TIFF", "WEBP")
 
@@ -199,7 +200,7 @@ def readable_endings() -> frozenset[str]:
     Image.init()
     _register_heif()
     known = Image.registered_extensions().items()
-    return frozenset(ending for ending, name in known if name in Image.OPEN and name not in _NO_PIXELS)
+    return frozenset(ending for ending, name in known if name in Image.OPEN and name not in _PASSED_BY)
 
 
 def upright(picture: Picture) -> Picture:
@@ -226,7 +227,7 @@ def stripped(picture: Picture) -> Picture:
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Do what Image.open() does, but without its process-wide limit of pixels: `max_pixels` stands for it."""
     promised = None  # the format that the first bytes promise
-    tried = {*_NO_PIXELS, "AEC"}  # whether aecodec.pillow has been imported must make no difference here
+    tried = set(_PASSED_BY)
     for find_plugins in (Image.preinit, Image.init, _register_heif):  # the common ones, then all
         find_plugins()
         for name in [name for name in Image.ID if name not in tried]:

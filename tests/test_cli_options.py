@@ -110,7 +110,7 @@ def test_strip_leaves_metadata_out_and_turns_the_picture(run):
 def test_a_conversion_is_said_and_strict_refuses_it(run):
     Image.fromarray(np.full((20, 30), 40000, np.uint16)).save("deep.png")
     said = done(run("compress", "deep.png"))
-    assert said.startswith("aec: deep.png: note: converted, 16 bits") and said.count("\n") == 1
+    assert said.startswith("aec: deep.png: warning: converted 16 bits") and said.count("\n") == 1
     result = run("compress", "deep.png", "--strict", "-f")
     assert result.exit_code == errors.UnsupportedPicture.exit_code
     assert result.stderr.startswith("aec: deep.png: ") and "16 bits" in result.stderr

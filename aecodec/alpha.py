@@ -11,12 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from aecodec import lossless
+from aecodec.networks.architecture import STRIDE
 from aecodec.pictures import Picture, Pixels
 from aecodec.tiles import TILE_SIZE, Box, tile_boxes
 
 Means = npt.NDArray[Any]  # float32 [rows, columns, channels]
-
-_BLOCK = 16  # pixels: the stride of the latents
 
 
 # Alpha tiles
@@ -46,21 +45,22 @@ def filled(picture: Picture) -> Pixels:
     """Pixels uint8 [H, W, C] with smooth colour where alpha is 0: nobody sees it, so it may cost nothing.
 
     Means of blocks without the hidden pixels; where a whole block is hidden, those of the blocks around it.
+    Blocks are as large as the stride of the latents.
     """
     if picture.alpha is None or picture.alpha.all():
         return picture.pixels
     pixels, (height, width) = picture.pixels.copy(), picture.alpha.shape
-    boxes = list(tile_boxes(width, height, TILE_SIZE))
-    sums = np.zeros((-(-height // _BLOCK), -(-width // _BLOCK), pixels.shape[2] + 1), np.float32)
+    boxes = tile_boxes(width, height, TILE_SIZE)
+    sums = np.zeros((-(-height // STRIDE), -(-width // STRIDE), pixels.shape[2] + 1), np.float32)
     for box in boxes:
         seen = (picture.alpha[box.slices] > 0)[:, :, None]
-        blocks = Box(box.top // _BLOCK, box.left // _BLOCK, -(-box.bottom // _BLOCK), -(-box.right // _BLOCK))
-        sums[blocks.slices] = _block_sums(np.concatenate([pixels[box.slices] * seen, seen], axis=2), _BLOCK)
+        blocks = Box(box.top // STRIDE, box.left // STRIDE, -(-box.bottom // STRIDE), -(-box.right // STRIDE))
+        sums[blocks.slices] = _block_sums(np.concatenate([pixels[box.slices] * seen, seen], axis=2), STRIDE)
     means = _means(sums)
     for box in boxes:
         hidden = picture.alpha[box.slices] == 0
         if hidden.any():
-            pixels[box.slices][hidden] = _enlarged(means, box, _BLOCK)[hidden].round()
+            pixels[box.slices][hidden] = _enlarged(means, box, STRIDE)[hidden].round()
     return pixels
 
 

@@ -1,21 +1,23 @@
 """Codec: picture -> tiles -> latents -> words -> file, and back."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aecodec import alpha, container, lossless, models, pictures, rate, salvage
+from aecodec import alpha, batches, container, lossless, models, pictures, rate, salvage
 from aecodec.container import Container, Header, Tile
+from aecodec.devices import has_bfloat16, pick_device
 from aecodec.drawing import check, draw_alpha, draw_tiles
-from aecodec.errors import BadArgument, BadQuality, Damaged, NoGpu, TooLarge
-from aecodec.networks.architecture import STRIDE
+from aecodec.errors import BadArgument, BadQuality, Damaged, TooLarge
+from aecodec.networks.load import load
 from aecodec.networks.model import Model
 from aecodec.neural import Latents, encode_tiles, read_latents
 from aecodec.pictures import MAX_PIXELS, Picture
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Target = Literal["pil", "numpy", "torch", "latents"]
+Precision = Literal["float32", "fast"]
 Region = tuple[int, int, int, int]  # x, y, width, height
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 # Bytes a pixel, at most, while a picture is decoded: for pixels and latents of two rows of tiles, and for the
 # activations of the tiles that are worked on at a time, or for the copies of one lossless tile.
@@ -42,16 +47,25 @@ class Codec:
 
     model: a name, or the path of a weights file; by default `photo` encodes, and every file is decoded with
     the weights that its ids ask for. device: "auto" (a GPU if there is one), "cpu" or "cuda".
-    max_pixels: larger pictures are refused with TooLarge. Pickled, for a worker process, a codec is no more
-    than these arguments: the other side picks its own device and loads the model when it needs it.
+    precision: "float32", or "fast": the transforms in bfloat16 where the device has it; either decodes the
+    files of the other. max_pixels: larger pictures are refused with TooLarge. Pickled, for a worker process,
+    a codec is no more than these arguments: the other side picks its own device and loads the model when it
+    needs it.
     """
 
     def __init__(
-        self, model: str | Path | None = None, device: str = "auto", max_pixels: int = MAX_PIXELS
+        self,
+        model: str | Path | None = None,
+        device: str = "auto",
+        max_pixels: int = MAX_PIXELS,
+        precision: Precision = "float32",
     ) -> None:
         """Nothing is loaded until it is needed. Raises NoGpu, BadArgument."""
+        if precision not in ("float32", "fast"):
+            raise BadArgument(f"precision {precision!r}: give 'float32' or 'fast'")
         self.model, self.device, self.max_pixels = model, pick_device(device), max_pixels
-        self._made_from = model, device, max_pixels
+        self.precision = precision
+        self._made_from = model, device, max_pixels, precision
         self._loaded: dict[Path, Model] = {}
         self._lock = threading.Lock()
 
@@ -95,7 +109,7 @@ class Codec:
             return pictures.to_pil(picture)
         samples = pictures.upright(picture).samples  # an array has no place for an orientation
         if to == "torch":
-            return torch.from_numpy(np.ascontiguousarray(samples)).permute(2, 0, 1)
+            return _as_tensor(samples)
         return samples[:, :, 0] if samples.shape[2] == 1 else samples
 
     def decode_batch(self, items: Sequence[bytes | str | Path]) -> list[Tensor]:
@@ -103,10 +117,8 @@ class Codec:
 
         Raises what `decode` raises, for the first item that cannot be decoded.
         """
-        # Not one batch for the networks: on a CPU that gains nothing from 0.2 megapixels a picture on.
-        with workers(len(items)) as pool:
-            tensors = in_order(pool, lambda item: self.decode(item, to="torch"), items)
-            return [cast(Tensor, tensor).to(self.device, copy=True) for tensor in tensors]
+        batch = self.decompress_batch([pictures.read_source(item) for item in items])
+        return [_as_tensor(pictures.upright(one).samples).to(self.device, copy=True) for one in batch]
 
     def compress(
         self,
@@ -128,10 +140,8 @@ class Codec:
         Raises BadQuality, BadArgument, TargetOutOfReach.
         """
         goal = rate.goal(target_size, bpp, psnr, min_quality, max_quality)
-        if not rate.is_quality(quality):
-            raise BadQuality(f"quality {quality!r} is out of range: give a number from 0 to 100")
-        model = self._load(models.find(self.model))
-        file = _frame(model, picture, model.level(quality))
+        model = self._encoder()
+        file = _frame(model, picture, model.level(_checked(quality)))
         if target_size is not None and self.model is None:
             small = lossless.within(picture, file, target_size)
             if small is not None:
@@ -141,8 +151,31 @@ class Codec:
             if goal is not None:
                 return rate.encode(model, pixels, file.header, partial(_write, file), goal)
             tiles = tuple(encode_tiles(model, pixels, file.header))
-        file = replace(file, tiles=tiles)
-        return container.write(file if self.model else lossless.cheaper(picture, file))
+        return self._finished(picture, replace(file, tiles=tiles))
+
+    def compress_batch(self, batch: Sequence[Picture], quality: float = 75) -> list[bytes]:
+        """Each picture as `compress` does it; on a GPU those of one padded size go through it together.
+
+        Raises what `compress` raises, for the first picture that cannot be encoded.
+        """
+        if not batches.pay(self.device):
+            return self._spread(lambda picture: self.compress(picture, quality), batch)
+        model = self._encoder()
+        level = model.level(_checked(quality))
+        shapes = [picture.pixels.shape for picture in batch]
+        sizes = [batches.padded_size(model, *shape[:2]) for shape in shapes]
+        keys = [size and (size, shape[2]) for size, shape in zip(sizes, shapes, strict=True)]
+
+        def compress(some: list[Picture]) -> list[bytes]:
+            if len(some) == 1:
+                return [self.compress(some[0], quality)]
+            tiles = batches.encode(model, [alpha.filled(picture) for picture in some], level)
+            return [
+                self._finished(picture, replace(_frame(model, picture, level), tiles=(tile,)))
+                for picture, tile in zip(some, tiles, strict=True)
+            ]
+
+        return self._in_batches(compress, batch, keys, [shape[0] * shape[1] for shape in shapes])
 
     def decompress(self, data: bytes, *, region: Region | None = None) -> Picture:
         """The bytes of an .aec file -> picture.
@@ -152,9 +185,7 @@ class Codec:
         pixels are those of the whole picture within one level.
         Raises FormatError, LatentsMismatch, TooLarge, UnknownModel, SynthesisMismatch, BadArgument.
         """
-        header, _ = container.read_header(data)
-        box = region_box(region, header.width, header.height)
-        _check_size(header, box, self.max_pixels)
+        header, box = self._look(data, region)
         if region is None:
             container.read(data)  # all of it is checked before anything is drawn
         index = container.read_index(data)
@@ -165,13 +196,33 @@ class Codec:
         opacity = draw_alpha(header, partial(container.read_alpha, data, index=index), box)
         return pictures.of_samples(samples, header.channels, opacity, container.read_metadata(data, index))
 
+    def decompress_batch(self, batch: Sequence[bytes]) -> list[Picture]:
+        """Each file as `decompress` does it; on a GPU those of one padded size go through it together.
+
+        Raises what `decompress` raises, for the first file that cannot be decoded.
+        """
+        if not batches.pay(self.device):
+            return self._spread(self.decompress, batch)
+        files = [self._read(data) for data in batch]
+
+        def decompress(some: list[tuple[bytes, Container]]) -> list[Picture]:
+            if len(some) == 1:
+                return [self.decompress(some[0][0])]
+            header = some[0][1].header
+            model = self._model_of(header)
+            assert model  # files without one go alone
+            drawn = batches.decode(model, header, [file.tiles[0] for _, file in some])
+            return [_picture(*item, samples) for item, samples in zip(some, drawn, strict=True)]
+
+        sizes = [file.header.width * file.header.height for file in files]
+        return self._in_batches(decompress, list(zip(batch, files, strict=True)), map(_key, files), sizes)
+
     def salvage(self, data: bytes) -> Salvaged:
         """Decode what is intact of a damaged file; damaged tiles are grey, and opaque.
 
         Raises what `decompress` raises where nothing can be salvaged: the header is damaged, or every tile.
         """
-        header, _ = container.read_header(data)
-        _check_size(header, region_box(None, header.width, header.height), self.max_pixels)
+        header, _ = self._look(data)
         with exact():
             return salvage.salvage(self._model_of(header), data)
 
@@ -180,6 +231,24 @@ class Codec:
         file = self._read(data)
         with exact():
             check(self._model_of(file.header), file)
+
+    def _spread(self, work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
+        """What `work` makes of each item, in a few threads."""
+        with workers(len(items)) as pool:
+            return list(in_order(pool, work, items))
+
+    def _in_batches(
+        self,
+        work: Callable[[list[Item]], list[Made]],
+        items: Sequence[Item],
+        keys: Iterable[Hashable],
+        sizes: Sequence[int],
+    ) -> list[Made]:
+        """What `work` makes of the items, those of one key together; groups overlap."""
+        groups = batches.groups(list(keys), sizes)
+        made = self._spread(lambda group: work([items[number] for number in group]), groups)
+        by_number = dict(zip(chain(*groups), chain(*made), strict=True))
+        return [by_number[number] for number in range(len(items))]
 
     def __reduce__(self) -> tuple[type["Codec"], tuple[Any, ...]]:
         return Codec, self._made_from
@@ -196,10 +265,23 @@ class Codec:
         with exact():
             return read_latents(model, file)
 
-    def _read(self, data: bytes) -> Container:
+    def _look(self, data: bytes, region: Region | None = None) -> tuple[Header, Box]:
+        """The header, and the box of a region or of the whole picture, which is not too large to decode."""
         header, _ = container.read_header(data)
-        _check_size(header, region_box(None, header.width, header.height), self.max_pixels)
+        box = region_box(region, header.width, header.height)
+        _check_size(header, box, self.max_pixels)
+        return header, box
+
+    def _read(self, data: bytes) -> Container:
+        self._look(data)
         return container.read(data)
+
+    def _encoder(self) -> Model:
+        return self._load(models.find(self.model))
+
+    def _finished(self, picture: Picture, file: Container) -> bytes:
+        """The file of a picture, which may be one without a model where that was not named."""
+        return container.write(file if self.model else lossless.cheaper(picture, file))
 
     def _model_of(self, header: Header) -> Model | None:
         """The model that a file asks for, None if it does without. Raises UnknownModel, SynthesisMismatch."""
@@ -212,24 +294,21 @@ class Codec:
     def _load(self, weights: models.Weights) -> Model:
         with self._lock, torch.device("cpu"):
             if weights.path not in self._loaded:
-                self._loaded[weights.path] = Model(weights, self.device)
+                fast = self.precision == "fast" and has_bfloat16(self.device)
+                self._loaded[weights.path] = load(weights, self.device, fast)
             return self._loaded[weights.path]
 
 
-def pick_device(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" stands for here. Raises NoGpu, BadArgument."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise BadArgument(f"device {name!r}: give auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise NoGpu("there is no GPU that PyTorch can use here: use --device cpu or auto")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+def _checked(quality: Any) -> float:
+    if not rate.is_quality(quality):
+        raise BadQuality(f"quality {quality!r} is out of range: give a number from 0 to 100")
+    return float(quality)
 
 
 def _frame(model: Model, picture: Picture, level: int) -> Container:
     """The file of a picture but for its tiles."""
     height, width, channels = picture.pixels.shape
+    latent_channels, latent_height, latent_width = model.latents_shape(height, width, channels)
     header = Header(
         alpha=picture.alpha is not None,
         entropy_id=model.weights.entropy_id,
@@ -237,14 +316,35 @@ def _frame(model: Model, picture: Picture, level: int) -> Container:
         width=width,
         height=height,
         channels=channels,
-        latent_height=-(-height // STRIDE),
-        latent_width=-(-width // STRIDE),
-        latent_channels=model.architecture.latent_channels,
+        latent_height=latent_height,
+        latent_width=latent_width,
+        latent_channels=latent_channels,
         level=level,
-        tile_size=TILE_SIZE,
+        tile_size=model.tile_size,
     )
     beside = picture.icc, picture.exif, picture.xmp, picture.resolution
-    return Container(header, (), tuple(alpha.encode_tiles(picture, TILE_SIZE)), *beside)
+    return Container(header, (), tuple(alpha.encode_tiles(picture, model.tile_size)), *beside)
+
+
+def _key(file: Container) -> Hashable:
+    """What files that are decoded together have in common, None for one that goes alone."""
+    header = file.header
+    if len(file.tiles) > 1 or file.tiles[0].kind != container.NEURAL:
+        return None
+    shape = header.latent_channels, header.latent_height, header.latent_width
+    return header.entropy_id, header.synthesis_id, header.level, header.channels, shape
+
+
+def _picture(data: bytes, file: Container, samples: np.ndarray) -> Picture:
+    """The picture of a file with one tile, whose samples, uint8 [H, W, C], may have padding around them."""
+    header, whole = file.header, region_box(None, file.header.width, file.header.height)
+    opacity = draw_alpha(header, file.alpha.__getitem__, whole)
+    return pictures.of_samples(samples[whole.slices], header.channels, opacity, container.read_metadata(data))
+
+
+def _as_tensor(samples: np.ndarray) -> Tensor:
+    """Samples uint8 [H, W, C] -> [C, H, W]."""
+    return torch.from_numpy(np.ascontiguousarray(samples)).permute(2, 0, 1)
 
 
 def _write(file: Container, header: Header, tiles: Sequence[Tile]) -> bytes:
@@ -268,7 +368,10 @@ def _decoding_bytes(pixels: int, tile_size: int, has_model: bool = True) -> int:
 
 
 def _check_latents(header: Header, model: Model) -> None:
-    said = header.latent_height, header.latent_width, header.latent_channels
-    derived = -(-header.height // STRIDE), -(-header.width // STRIDE), model.architecture.latent_channels
-    if said != derived:
-        raise Damaged(f"the header says {said} latents where the model has {derived}: get the file again")
+    said = header.latent_channels, header.latent_height, header.latent_width
+    derived = model.latents_shape(header.height, header.width, header.channels)
+    if said != derived or header.tile_size % model.stride:
+        raise Damaged(
+            f"the header says {said} latents in tiles of {header.tile_size}, where the model has {derived} "
+            f"at stride {model.stride}: get the file again"
+        )

@@ -30,7 +30,7 @@ def draw_tiles(
     with tiles, which are grey then, and the tiles around them see latents of 0; without it that is raised.
     """
     boxes = tile_boxes(header.width, header.height, header.tile_size)
-    shown = tiles_under(region, header.width, header.tile_size)
+    shown = dict.fromkeys(tiles_under(region, header.width, header.tile_size))  # in order, quick to look up
     samples = np.full((region.height, region.width, header.channels + header.alpha_in_tiles), GREY, np.uint8)
 
     def y_hat(number: int) -> np.ndarray | None:

@@ -19,7 +19,7 @@ from aecodec.container import Container, Header, Tile
 from aecodec.errors import Damaged, LatentsMismatch
 from aecodec.fields import AGAIN
 from aecodec.pictures import Picture, Pixels
-from aecodec.tiles import TILE_SIZE, Box, tile_boxes
+from aecodec.tiles import TILE_SIZE, Box, tile_box, tile_boxes
 
 TILE_PIXELS = 2**22  # larger pictures are cut into tiles of 2048 x 2048: so many pixels are in memory twice
 
@@ -262,7 +262,7 @@ def decode_tile(header: Header, number: int, tile: Tile) -> Pixels:
 
     Raises Damaged, LatentsMismatch.
     """
-    box, name = tile_boxes(header.width, header.height, header.tile_size)[number], f"tile {number}"
+    box, name = tile_box(number, header.width, header.height, header.tile_size), f"tile {number}"
     decode = unpack if tile.kind == container.PACKED else decode_png
     samples = header.channels + header.alpha_in_tiles
     pixels = decode(tile.payload, box.height, box.width, samples, name)

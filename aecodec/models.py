@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,6 @@ WEIGHTS_FORMAT = "aecodec-weights-1"
 SUFFIX = ".safetensors"
 DEFAULT_MODEL = "photo"
 ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES = 8, 4
-
-# What of the architecture's record decides how bytes become latents, and how latents become pixels.
-ENTROPY_FIELDS = ("latent_channels", "hyper_channels", "hyper_width", "scales", "passes")
-SYNTHESIS_FIELDS = ("latent_channels", "width", "synthesis_blocks")
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,20 @@ def folders() -> list[Path]:
 def open_weights(path: Path) -> Weights:
     """The metadata of one weights file. Raises BadWeights when it is none."""
     try:
+        stat = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _open_weights(path, stat.st_mtime_ns, stat.st_size)
+
+
+def _unreadable(path: Path, error: Exception) -> BadWeights:
+    return BadWeights(f"{path} cannot be read as a weights file ({error}): get it again")
+
+
+@lru_cache(64)
+def _open_weights(path: Path, time: int, size: int) -> Weights:
+    """Read the metadata again only where the file has changed: every picture is decoded by its ids."""
+    try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
         if metadata.get("format") != WEIGHTS_FORMAT:
@@ -65,7 +76,7 @@ def open_weights(path: Path) -> Weights:
             json.loads(metadata["card"]),
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise BadWeights(f"{path} cannot be read as a weights file ({error}): get it again") from error
+        raise _unreadable(path, error) from error
 
 
 def installed() -> Iterator[Weights]:

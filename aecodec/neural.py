@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from aecodec import container
@@ -14,10 +13,9 @@ from aecodec.coding import latents
 from aecodec.coding.latents import Coded
 from aecodec.container import Container, Header, Tile
 from aecodec.errors import LatentsMismatch
-from aecodec.networks.architecture import HYPER_STRIDE, STRIDE
 from aecodec.networks.model import Model
 from aecodec.threads import in_order, workers
-from aecodec.tiles import Box, analysis_halo, padded_side, synthesis_halo, tile_box, tile_boxes, tiles_under
+from aecodec.tiles import Box, padded, tile_box, tile_boxes, tiles_under
 
 # Encoding
 
@@ -35,28 +33,36 @@ def encode_tiles(model: Model, pixels: np.ndarray, header: Header) -> Iterator[T
 
 def analyse(model: Model, pixels: np.ndarray, box: Box) -> Tensor:
     """Latents of one tile before the gain: [M, h, w]."""
-    height, width = (padded_side(side) for side in pixels.shape[:2])
-    outer = box.widened(analysis_halo(model.architecture), height, width)
-    rows = np.minimum(np.arange(outer.top, padded_side(outer.bottom)), pixels.shape[0] - 1)
-    columns = np.minimum(np.arange(outer.left, padded_side(outer.right)), pixels.shape[1] - 1)
-    x = torch.from_numpy(pixels[np.ix_(rows, columns)]).to(model.device)
-    x = x.permute(2, 0, 1)[None].expand(-1, 3, -1, -1).float() / 255  # a grey plane counts three times
-    y: Tensor = model.analysis(x)[0]
-    return y[:, *box.latents().inside(outer.latents()).slices]
+    height, width = (padded(side, model.stride) for side in pixels.shape[:2])
+    outer = box.widened(model.analysis_halo, height, width)
+    window = edge_padded(pixels[outer.slices], model.stride)
+    y = model.analyse(as_input(model, window[None]))[0]
+    return y[:, *box.latents(model.stride).inside(outer.latents(model.stride)).slices]
+
+
+def edge_padded(pixels: np.ndarray, stride: int) -> np.ndarray:
+    """Pixels [H, W, C] padded to whole latents by repeating the last row and column."""
+    height, width = pixels.shape[:2]
+    return np.pad(pixels, ((0, -height % stride), (0, -width % stride), (0, 0)), "edge")
+
+
+def as_input(model: Model, pixels: np.ndarray) -> Tensor:
+    """Pixels uint8 [B, H, W, C] -> float32 [B, C, H, W], 0..1, on the model's device."""
+    x = torch.from_numpy(np.ascontiguousarray(pixels)).to(model.device)
+    return x.permute(0, 3, 1, 2).float() / 255
+
+
+def as_pixels(x_hat: Tensor) -> np.ndarray:
+    """The inverse: what the synthesis gives, rounded and clamped, which it then is no more."""
+    pixels = x_hat.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+    array: np.ndarray = pixels.permute(0, 2, 3, 1).cpu().numpy()
+    return array
 
 
 def encode_latents(model: Model, y: Tensor, level: int) -> Coded:
     """Code the latents of one tile, [M, h, w] before the gain, at a level."""
-    y = y * model.gain[level][:, None, None]
-    at = torch.tensor([level], dtype=torch.float32, device=model.device)
-    z = model.hyper_analysis(whole_hyper(y)[None], at)[0]
-    return latents.encode(model.entropy, y, z, level)
-
-
-def whole_hyper(y: Tensor) -> Tensor:
-    """Pad latents [M, h, w] to whole hyper-latents by repeating the last row and column."""
-    ratio = HYPER_STRIDE // STRIDE
-    return F.pad(y[None], (0, -y.shape[2] % ratio, 0, -y.shape[1] % ratio), mode="replicate")[0]
+    (coded,) = model.encode(y[None], level)
+    return coded
 
 
 def tile_of(coded: Coded) -> Tile:
@@ -71,8 +77,9 @@ YHat = Callable[[int], np.ndarray | None]  # number of a tile -> y_hat in sixtee
 
 def decode_tile(model: Model, header: Header, number: int, tile: Tile) -> np.ndarray:
     """y_hat of a tile of the model in sixteenths: int32 [M, h, w]. Raises LatentsMismatch."""
-    area = _box(header, number).latents()
-    coded = latents.decode(model.entropy, tile.payload, area.height, area.width, header.level)
+    area = _box(header, number).latents(model.stride)
+    shape = header.latent_channels, area.height, area.width
+    (coded,) = model.decode([tile.payload], shape, header.level)
     if coded.latents_crc != tile.latents_crc:
         raise LatentsMismatch(f"{latents.MISMATCH} (tile {number})")
     return coded.y_hat
@@ -98,10 +105,10 @@ def _windows(
     model: Model, header: Header, y_hat: YHat, region: Box, pool: Executor | None
 ) -> Iterator[tuple[Box, Box, np.ndarray]]:
     """For each part of the region: its box in pixels, and a box of latents around it, with their y_hat."""
-    halo, size = synthesis_halo(model.architecture), header.tile_size // STRIDE
+    halo, size = model.synthesis_halo, header.tile_size // model.stride
     frames = {}
     for number in tiles_under(region, header.width, header.tile_size):
-        area = _box(header, number).common(region).latents()
+        area = _box(header, number).common(region).latents(model.stride)
         frames[number] = area.widened(halo, header.latent_height, header.latent_width)
     near = {number: tiles_under(frame, header.latent_width, size) for number, frame in frames.items()}
     last_use = {other: number for number, others in near.items() for other in others}
@@ -123,10 +130,10 @@ def _box(header: Header, number: int) -> Box:
 
 def _gathered(model: Model, header: Header, frame: Box, tiles: dict[int, np.ndarray | None]) -> np.ndarray:
     """The y_hat [M, h, w] in a frame (in latents) from those of all tiles under it; 0 for None."""
-    window = np.zeros((model.architecture.latent_channels, frame.height, frame.width), np.int32)
+    window = np.zeros((header.latent_channels, frame.height, frame.width), np.int32)
     for number, y_hat in tiles.items():
         if y_hat is not None:
-            area = _box(header, number).latents()
+            area = _box(header, number).latents(model.stride)
             shared = area.common(frame)
             window[:, *shared.inside(frame).slices] = y_hat[:, *shared.inside(area).slices]
     return window
@@ -137,15 +144,10 @@ def synthesise(model: Model, header: Header, window: np.ndarray, frame: Box, par
 
     window: y_hat in sixteenths, int32 [M, h, w], in `frame`, a box of latents with the halo around the part.
     """
-    y_hat = torch.from_numpy(window).to(model.device)
-    level = torch.tensor([header.level], dtype=torch.float32, device=model.device)
-    y_hat = y_hat.float() / (latents.SIXTEENTHS * model.gain[header.level][:, None, None])
-    x_hat = model.synthesis(y_hat[None].contiguous(memory_format=torch.channels_last), level)[0]
-    top, left = part.top - STRIDE * frame.top, part.left - STRIDE * frame.left
-    x_hat = x_hat[:, top : top + part.height, left : left + part.width]
-    if header.channels == 1:
-        x_hat = x_hat.mean(0, keepdim=True)
-    pixels: np.ndarray = (x_hat * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    y_hat = model.scaled(torch.from_numpy(window).to(model.device), header.level)
+    x_hat = model.synthesise(y_hat[None], header.level, header.channels)
+    top, left = part.top - model.stride * frame.top, part.left - model.stride * frame.left
+    pixels: np.ndarray = as_pixels(x_hat[:, :, top : top + part.height, left : left + part.width])[0]
     return pixels
 
 
@@ -156,9 +158,10 @@ def synthesise(model: Model, header: Header, window: np.ndarray, frame: Box, par
 class Latents:
     """The code of a picture, for those who search or sort pictures without decoding them.
 
-    y_hat: float32 [M, ceil(H / 16), ceil(W / 16)] on the codec's device, in the units of the analysis: what
-    the gain of the level multiplied is divided again. So the latents of a picture coded at two levels differ
-    by rounding alone, and files of one `entropy_id` can be compared. An orientation in EXIF is not applied.
+    y_hat: float32 [M, h, w] on the codec's device, one position for 16 x 16 pixels in a photo model, in the
+    units of the analysis: what the gain of the level multiplied is divided again. So the latents of a picture
+    coded at two levels differ by rounding alone, and files of one `entropy_id` can be compared. An
+    orientation in EXIF is not applied.
     """
 
     y_hat: Tensor
@@ -172,7 +175,6 @@ def read_latents(model: Model, file: Container) -> Latents:
     shape = header.latent_channels, header.latent_height, header.latent_width
     with torch.inference_mode(False):  # so that a caller may train on it
         y_hat = torch.empty(shape, dtype=torch.float32, device=model.device)
-    steps = latents.SIXTEENTHS * model.gain[header.level][:, None, None]
     boxes = tile_boxes(header.width, header.height, header.tile_size)
 
     def read(number: int) -> np.ndarray:
@@ -180,5 +182,6 @@ def read_latents(model: Model, file: Container) -> Latents:
 
     with workers(len(boxes)) as pool:
         for box, decoded in zip(boxes, in_order(pool, read, range(len(boxes))), strict=True):
-            y_hat[:, *box.latents().slices] = torch.from_numpy(decoded).to(model.device) / steps
+            part = torch.from_numpy(decoded).to(model.device)
+            y_hat[:, *box.latents(model.stride).slices] = model.scaled(part, header.level)
     return Latents(y_hat, header.level, header.entropy_id)

@@ -21,10 +21,9 @@ _starting = threading.Lock()
 
 @contextlib.contextmanager
 def exact() -> Iterator[None]:
-    """No autograd, and neither the autocast nor the default device that the caller may have set."""
+    """No autograd, and no autocast that the caller may have set."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.device("cpu"))
         for device in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(device, enabled=False))
         yield

@@ -9,7 +9,6 @@ import operator
 from dataclasses import dataclass
 
 from aecodec.errors import BadArgument
-from aecodec.networks.architecture import PATCH, STRIDE, Architecture
 
 TILE_SIZE = 1024  # pixels: large enough that halos cost little, small enough for memory
 
@@ -38,10 +37,10 @@ class Box:
         """To index the last two axes of an array."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def latents(self) -> "Box":
+    def latents(self, stride: int) -> "Box":
         """The box in latent coordinates: its edges divided by the stride, outwards."""
         return Box(
-            self.top // STRIDE, self.left // STRIDE, -(-self.bottom // STRIDE), -(-self.right // STRIDE)
+            self.top // stride, self.left // stride, -(-self.bottom // stride), -(-self.right // stride)
         )
 
     def widened(self, halo: int, height: int, width: int) -> "Box":
@@ -108,18 +107,6 @@ def region_box(region: tuple[int, int, int, int] | None, width: int, height: int
     return Box(top, left, top + rows, left + columns)
 
 
-def padded_side(side: int) -> int:
+def padded(side: int, stride: int) -> int:
     """Pixels a side after padding to whole latents."""
-    return -(-side // STRIDE) * STRIDE
-
-
-def analysis_halo(a: Architecture) -> int:
-    """Pixels, a multiple of the stride: one 3x3 step for each block."""
-    fine, coarse = a.analysis_blocks
-    return padded_side(fine * PATCH + coarse * STRIDE)
-
-
-def synthesis_halo(a: Architecture) -> int:
-    """Latents: one for each coarse block, one for every two fine ones."""
-    coarse, fine = a.synthesis_blocks
-    return coarse + -(-fine * PATCH // STRIDE)
+    return -(-side // stride) * stride

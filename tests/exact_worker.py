@@ -22,8 +22,9 @@ from aecodec.coding import latents
 from aecodec.coding.tables import from_masses, gaussian_masses
 from aecodec.networks.architecture import Architecture, Pass
 from aecodec.networks.entropy import COMPAND_SIZE, EntropyModel, LayerSpec, layer_specs, parity_mask
+from aecodec.networks.exact import Entropy
+from aecodec.networks.hyperprior import Hyperprior
 from aecodec.networks.integer import BOUND, IntegerLayer, reach
-from aecodec.networks.model import Entropy, Model
 from aecodec.pictures import Picture
 
 CPU = torch.device("cpu")
@@ -118,7 +119,7 @@ def installed() -> list[Path]:
 
 
 def entropies(device: torch.device = CPU) -> dict[str, Entropy]:
-    loaded = {path.stem: Model(models.open_weights(path), device).entropy for path in installed()}
+    loaded = {path.stem: Hyperprior(models.open_weights(path), device).entropy for path in installed()}
     return {"worst": worst_entropy(device), **loaded}
 
 
@@ -273,7 +274,8 @@ def make_streams() -> dict[str, str]:
         torch.from_numpy(rng.laplace(0, spread, s)).float()
         for spread, s in zip((300, 30), shapes, strict=True)
     )
-    streams = {"worst 6 9 128": latents.encode(worst_entropy(), y, z, 128).words.hex()}
+    (coded,) = latents.encode(worst_entropy(), y[None], z[None], 128)
+    streams = {"worst 6 9 128": coded.words.hex()}
     for path in installed():
         for quality in (10, 90):
             data = Codec(path, "cpu").compress(noise(quality), quality)
@@ -288,8 +290,9 @@ def decode_streams(streams: dict[str, str]) -> dict[str, str]:
     for name, words in streams.items():
         path, height, width, level = name.rsplit(" ", 3)
         if path not in loaded:
-            loaded[path] = Model(models.open_weights(Path(path)), CPU).entropy
-        coded = latents.decode(loaded[path], bytes.fromhex(words), int(height), int(width), int(level))
+            loaded[path] = Hyperprior(models.open_weights(Path(path)), CPU).entropy
+        words = [bytes.fromhex(words)]
+        (coded,) = latents.decode(loaded[path], words, int(height), int(width), int(level))
         found[name] = f"{coded.latents_crc} {digest(torch.from_numpy(coded.y_hat))}"
     return found
 

@@ -165,7 +165,8 @@ def encode_inputs(model: Model) -> dict[str, Given]:
     far[:] = 40_000 * np.sign(far)  # clipped
     wild.z.reshape(-1)[:4] = 60, -90, 127.25, -1000  # escapes, and one beyond all that z may be
     z = given(model, 5, 7, 128, 3).z.round()
-    coded = latents.decode(model.entropy, coded_by_hand(model, z.astype(int), 5, 7).payload, 5, 7, 128)
+    words = [coded_by_hand(model, z.astype(int), 5, 7).payload]
+    (coded,) = latents.decode(model.entropy, words, 5, 7, 128)
     settled = Given((coded.y_hat / 16).astype(np.float32), z, 128)
     return {
         "one-position": given(model, 1, 1, 128, 3),
@@ -181,7 +182,7 @@ def encode_inputs(model: Model) -> dict[str, Given]:
 def encode_file(model: Model, inputs: Given) -> bytes:
     """The file of one tile with these latents, of a picture without a pixel more than they need."""
     y, z = torch.from_numpy(inputs.y), torch.from_numpy(inputs.z)
-    coded = latents.encode(model.entropy, y, z, inputs.level)
+    (coded,) = latents.encode(model.entropy, y[None], z[None], inputs.level)
     header = header_for(model, 16 * y.shape[2], 16 * y.shape[1], 3, inputs.level, 1024)
     return container.write(Container(header, (Tile(container.NEURAL, coded.latents_crc, coded.words),)))
 

@@ -15,7 +15,7 @@ from aecodec.coding import latents
 from aecodec.container import Container, Header, Tile
 from aecodec.fields import leb, u32, with_crc
 from aecodec.networks.architecture import Pass
-from aecodec.networks.model import Model
+from aecodec.networks.hyperprior import Hyperprior, whole_hyper
 from aecodec.tiles import tile_boxes
 
 TESTS = Path(__file__).parent
@@ -24,8 +24,8 @@ TINY = TESTS / "data" / "tiny-1323e114c97302ea.safetensors"
 GRID = 64  # latents are rounded to 1/64 before they are coded, so that no machine's last bit matters
 
 
-def load_model(path: Path = TINY) -> Model:
-    return Model(models.open_weights(path), torch.device("cpu"))
+def load_model(path: Path = TINY) -> Hyperprior:
+    return Hyperprior(models.open_weights(path), torch.device("cpu"))
 
 
 def photo(width: int, height: int, grey: bool = False, left: int = 0, top: int = 0) -> np.ndarray:
@@ -43,7 +43,9 @@ def photo(width: int, height: int, grey: bool = False, left: int = 0, top: int =
 # Files that decode
 
 
-def header_for(model: Model, width: int, height: int, channels: int, level: int, tile_size: int) -> Header:
+def header_for(
+    model: Hyperprior, width: int, height: int, channels: int, level: int, tile_size: int
+) -> Header:
     return Header(
         alpha=False,
         entropy_id=model.weights.entropy_id,
@@ -61,7 +63,7 @@ def header_for(model: Model, width: int, height: int, channels: int, level: int,
 
 @torch.no_grad()
 def neural_file(
-    model: Model, pixels: np.ndarray, level: int, tile_size: int = 1024, outliers: int = 0
+    model: Hyperprior, pixels: np.ndarray, level: int, tile_size: int = 1024, outliers: int = 0
 ) -> Container:
     """Code a picture; `outliers`: so many latents of each tile are made so large that they escape."""
     height, width, channels = pixels.shape
@@ -69,12 +71,12 @@ def neural_file(
     tiles = []
     for box in tile_boxes(width, height, tile_size):
         y = neural.analyse(model, pixels, box) * model.gain[level][:, None, None]
-        z = model.hyper_analysis(neural.whole_hyper(y)[None], torch.tensor([float(level)]))[0]
-        y, z = (y * GRID).round() / GRID, (z * GRID).round() / GRID
+        z = model.hyper_analysis(whole_hyper(y[None]), torch.tensor([float(level)]))[0]
+        y, z = (y * GRID).round().contiguous() / GRID, (z * GRID).round() / GRID
         where = torch.from_numpy(rng.choice(y.numel(), outliers, replace=False))
         large = rng.choice([-1, 1], outliers) * rng.geometric(0.004, outliers)
         y.view(-1)[where] = torch.from_numpy(large).float()
-        coded = latents.encode(model.entropy, y, z, level)
+        (coded,) = latents.encode(model.entropy, y[None], z[None], level)
         tiles.append(Tile(container.NEURAL, coded.latents_crc, coded.words))
     return Container(header_for(model, width, height, channels, level, tile_size), tuple(tiles))
 
@@ -205,7 +207,7 @@ class Given(NamedTuple):
     level: int
 
 
-def given(model: Model, height: int, width: int, level: int, spread: float, seed: int = 1) -> Given:
+def given(model: Hyperprior, height: int, width: int, level: int, spread: float, seed: int = 1) -> Given:
     rng = np.random.default_rng(seed)
     a = model.architecture
     shapes = (a.latent_channels, height, width), (a.hyper_channels, -(-height // 4), -(-width // 4))
@@ -218,7 +220,7 @@ def on_grid(values: np.ndarray) -> np.ndarray:
 
 
 def coded_by_hand(
-    model: Model, z: np.ndarray, height: int = 2, width: int = 2, last: int = 1, state: int = 0
+    model: Hyperprior, z: np.ndarray, height: int = 2, width: int = 2, last: int = 1, state: int = 0
 ) -> Tile:
     """A tile at level 128 by an encoder that weighs nothing and refuses nothing: symbols 1, 0 and -1.
 
@@ -228,14 +230,15 @@ def coded_by_hand(
     entropy = model.entropy
     groups = [(z.ravel(), np.repeat(entropy.z_index[128], z[0].size))]
 
-    def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        symbols = np.where(indexes > 0, 1 - np.arange(len(indexes)) % 3, 0)
+    def choose(part: Pass, mu: np.ndarray, indexes: np.ndarray, where: latents.Positions) -> np.ndarray:
+        flat = indexes.ravel()
+        symbols = np.where(flat > 0, 1 - np.arange(len(flat)) % 3, 0)
         if part == entropy.architecture.passes[-1]:
-            symbols[np.flatnonzero(indexes)[-1]] = last
-        groups.append((symbols, indexes))
-        return symbols
+            symbols[np.flatnonzero(flat)[-1]] = last
+        groups.append((symbols, flat))
+        return symbols.reshape(mu.shape)
 
-    y_hat = latents._run_passes(entropy, z, 128, height, width, choose)
+    (y_hat,) = latents._run_passes(entropy, z[None], 128, height, width, choose)
     tables = [[], *(t.tolist() for t in np.split(entropy.tables.frequencies, entropy.tables.starts[2:-1]))]
     coder = rans_reference.Encoder()
     coder.state = state

@@ -233,7 +233,8 @@ def test_the_command_writes_tables_rows_and_files_and_resumes_without_work(folde
 
 def test_a_run_that_is_stopped_keeps_its_rows_and_leaves_no_process(folder, tmp_path):
     out = tmp_path / "out"
-    command = [*AEC, "bench", str(folder), "--codecs", "jpeg,avif", "--out", str(out)]
+    slow = ["--codecs", "jpeg,avif", "--qualities", ",".join(map(str, range(1, 100)))]
+    command = [*AEC, "bench", str(folder), *slow, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     log = out / runner.FINISHED
     for _ in range(600):

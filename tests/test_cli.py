@@ -19,7 +19,7 @@ from PIL import Image
 from aecodec import codec, container, errors, models, pictures
 from aecodec.cli import aec, files
 from aecodec.fields import leb, with_crc
-from aecodec.networks import integer, model
+from aecodec.networks import exact, integer
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 
@@ -196,7 +196,7 @@ def test_selftest_names_the_layers_that_are_not_exact_and_falls_back(run, monkey
         return dtype == torch.float64 and exact_on(layers, device, dtype)
 
     monkeypatch.setattr(integer, "exact_on", half_exact)
-    monkeypatch.setattr(model, "exact_on", half_exact)
+    monkeypatch.setattr(exact, "exact_on", half_exact)
     said = run("selftest", "--device", "cpu").stdout
     assert "  float32 on cpu: not exact in hyper" in said
     assert "  in use: float64 on cpu," in said and "decodes to the latents that were encoded" in said
@@ -341,7 +341,7 @@ def test_wrong_usage_ends_with_2_and_points_to_help(run, args):
     ],
 )
 def test_every_other_fault_is_one_line_too(run, monkeypatch, fault, code, words):
-    def fail(*args):
+    def fail(*args, **options):
         raise fault
 
     monkeypatch.setattr(codec.Codec, "compress", fail)
@@ -440,8 +440,8 @@ def python(code: str, *args: str, **options) -> subprocess.Popen:
 
 QUICK = """
 import sys, types
-sys.modules["aecodec.codec"] = types.SimpleNamespace(Codec=lambda *args: types.SimpleNamespace(
-    compress=lambda *args: bytes(1_000_000), device="cpu"))  # a codec that needs no torch
+sys.modules["aecodec.codec"] = types.SimpleNamespace(Codec=lambda *args, **options: types.SimpleNamespace(
+    compress=lambda *args, **options: bytes(1_000_000), device="cpu"))  # a codec that needs no torch
 from aecodec.cli import main
 """
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from aecodec import codec, container, errors
-from aecodec.cli import aec, batch, faults
+from aecodec.cli import aec, batch, faults, work
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("a.png", "deep/b.png", "deep/er/c.jpg")
@@ -228,14 +228,19 @@ def test_a_fault_of_ours_names_the_file_and_the_rest_goes_on(run, monkeypatch):
     assert "aec: in/a.png: a fault in aecodec, please report it: ZeroDivisionError" in result.stderr
 
 
-class Deadly(batch.Work):
+class Deadly(work.Work):
     """Dies of the files whose names say so."""
 
     done = "survived"
 
-    def __call__(self, job, outcome):
+    def read(self, job, outcome):
         if job.source.startswith("9"):
             os.kill(os.getpid(), int(job.source))
+
+    def convert(self, items):
+        return items
+
+    def write(self, job, outcome, item, made):
         outcome.bytes_in = os.getpid()
 
 
@@ -365,10 +370,10 @@ import os, time
 from aecodec.cli import batch, compress, main
 
 class Slow(compress.Compression):
-    def __call__(self, job, outcome):
+    def write(self, job, *rest):
         if job.source != "in/a.png":
             os.fsync = lambda file: time.sleep(60)  # hangs with a file half written
-        super().__call__(job, outcome)
+        super().write(job, *rest)
 
 compress.Compression = Slow
 if __name__ == "__main__":

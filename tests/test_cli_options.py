@@ -195,7 +195,8 @@ def test_verify_says_ok_or_what_is_wrong(run, damaged):
     assert result.exit_code == errors.Damaged.exit_code
     assert result.stdout == "./wide.aec: ok\n" and result.stderr.startswith("aec: ./bad.aec: ")
     assert "\naec: 1 of 2 files intact; " in result.stderr and "; 1 failed" in result.stderr
-    bad, good = map(json.loads, run("verify", damaged, "wide.aec", "--json").stdout.splitlines())
+    lines = run("verify", damaged, "wide.aec", "--json").stdout.splitlines()  # as they are done
+    bad, good = sorted(map(json.loads, lines), key=lambda line: line["file"])
     assert bad["error"]["class"] == "Damaged" and good["error"] is None and good["width"] == 1030
     piped = run("verify", "-", "--json", stdin=Path("wide.aec").read_bytes())
     assert json.loads(piped.stdout)["file"] == "standard input" and piped.exit_code == 0

@@ -20,7 +20,7 @@ from aecodec import api, container, errors, models, neural, pictures
 from aecodec import codec as codec_module
 from aecodec.codec import Codec
 from aecodec.fields import leb, u32, with_crc
-from aecodec.networks.model import Model
+from aecodec.networks.load import load
 from aecodec.pictures import Picture
 
 
@@ -392,7 +392,7 @@ def test_auto_is_the_gpu_if_there_is_one(tiny_model):
 
 def test_threads_share_a_codec_and_load_its_model_once(tiny_model, codec, monkeypatch):
     loads = []
-    monkeypatch.setattr(codec_module, "Model", lambda *args: loads.append(args) or Model(*args))
+    monkeypatch.setattr(codec_module, "load", lambda *args: loads.append(args) or load(*args))
     jobs = [(samples.photo(50 + 9 * n, 40, grey=n % 3 == 0), 15 * n) for n in range(6)]
     wanted = [codec.encode(*job) for job in jobs]
     drawn = [codec.decode(data, to="numpy") for data in wanted]
@@ -518,7 +518,7 @@ def test_the_functions_do_what_the_codec_does(found_by_id, tiny_model, codec, ph
 
 def test_the_functions_keep_their_model_loaded(monkeypatch, tiny_model, photo):
     loads = []
-    monkeypatch.setattr(codec_module, "Model", lambda *args: loads.append(args) or Model(*args))
+    monkeypatch.setattr(codec_module, "load", lambda *args: loads.append(args) or load(*args))
     api._codec.cache_clear()
     for _ in range(3):
         aecodec.decode(aecodec.encode(photo, device="cpu", model=tiny_model), device="cpu", model=tiny_model)
@@ -595,6 +595,20 @@ print(aecodec.info(sys.argv[1])["model"], "torch" in sys.modules, "constriction"
 """
     run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [f" {aecodec.__version__}".strip(), "tiny False False"]
+
+
+def test_decoding_brings_no_compiler(tmp_path, small, found_by_id):
+    """PyTorch's takes a second to import, as long as all else together."""
+    path = tmp_path / "small.aec"
+    path.write_bytes(small)
+    code = """
+import sys
+import aecodec
+aecodec.encode(aecodec.decode(sys.argv[1], device="cpu"), device="cpu", model="tiny")
+print({"torch._dynamo", "sympy"} & sys.modules.keys())
+"""
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["set()"]
 
 
 def test_crc_helpers_of_this_file_are_those_of_the_format(small):

@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from aecodec import container, models
 from aecodec.codec import Codec
 from aecodec.coding import latents
-from aecodec.networks import integer, model
+from aecodec.networks import exact, integer
 from aecodec.networks.entropy import EntropyModel, LayerSpec
+from aecodec.networks.exact import Entropy
+from aecodec.networks.hyperprior import Hyperprior
 from aecodec.networks.integer import adversarial_input, exact_on, reach, shifted_depthwise
-from aecodec.networks.model import Entropy, Model
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 SETTINGS = {  # of a processor; elsewhere than on x86 they say nothing and do no harm
@@ -191,7 +192,8 @@ def codec(tiny_model) -> Codec:
 def latents_in(data: bytes, entropy: Entropy) -> np.ndarray:
     file = container.read(data)
     shape = file.header.latent_height, file.header.latent_width
-    return latents.decode(entropy, file.tiles[0].payload, *shape, file.header.level).y_hat
+    (coded,) = latents.decode(entropy, [file.tiles[0].payload], *shape, file.header.level)
+    return coded.y_hat
 
 
 def arithmetic(codec: Codec) -> torch.dtype:
@@ -304,7 +306,9 @@ def off_by_one(x, weight, *args, **options):
 @pytest.fixture(params=[bfloat16, off_by_one])
 def inexact_machine(request, monkeypatch):
     """float32 convolutions of the integer layers are not exact; those of the transforms are."""
-    monkeypatch.setattr(integer, "F", SimpleNamespace(conv2d=request.param, pad=F.pad))
+    convolution = request.param
+    monkeypatch.setattr(integer, "F", SimpleNamespace(conv2d=convolution, pad=F.pad))
+    monkeypatch.setattr(integer, "pointwise", lambda x, w, bias: convolution(x, w[:, :, None, None], bias))
 
 
 def test_an_inexact_machine_is_found_out_and_gives_the_same_bytes(
@@ -324,7 +328,7 @@ def test_without_the_self_test_an_inexact_machine_would_code_other_latents(
     tiny_model, photo, inexact_machine, monkeypatch
 ):
     """So the test above can fail."""
-    monkeypatch.setattr(model, "exact_on", lambda *args: True)
+    monkeypatch.setattr(exact, "exact_on", lambda *args: True)
     there = Codec(tiny_model, "cpu")
     data = there.encode(photo, 60)
     assert arithmetic(there) == torch.float32
@@ -335,7 +339,7 @@ def test_without_the_self_test_an_inexact_machine_would_code_other_latents(
 
 
 def test_every_layer_finds_an_inexact_machine_out_by_itself(tiny_model, inexact_machine):
-    entropy = Model(models.open_weights(tiny_model), CPU).entropy
+    entropy = Hyperprior(models.open_weights(tiny_model), CPU).entropy
     for name, layer in (entropy.layers | exact_worker.bare_layers()).items():
         assert not exact_on({name: layer}, CPU, torch.float32), name
         assert exact_on({name: layer}, CPU, torch.float64), name
@@ -348,14 +352,14 @@ def test_a_fault_in_the_last_steps_of_a_layer_is_found_out(tiny_model, monkeypat
         result = call(self, x, level)
         return result + 1 if x.dtype == torch.float32 and self.scale.min() < 1 else result
 
-    layers = Model(models.open_weights(tiny_model), CPU).entropy.layers
+    layers = Hyperprior(models.open_weights(tiny_model), CPU).entropy.layers
     assert exact_on(layers, CPU, torch.float32)
     monkeypatch.setattr(integer.IntegerLayer, "__call__", faulty)
     assert not exact_on(layers, CPU, torch.float32) and exact_on(layers, CPU, torch.float64)
 
 
 def test_a_failed_self_test_means_float64(tiny_model, codec, photo, monkeypatch):
-    monkeypatch.setattr(model, "exact_on", lambda layers, device, dtype: dtype == torch.float64)
+    monkeypatch.setattr(exact, "exact_on", lambda layers, device, dtype: dtype == torch.float64)
     there = Codec(tiny_model, "cpu")
     assert there.encode(photo, 60) == codec.encode(photo, 60)
     assert arithmetic(there) == torch.float64
@@ -369,14 +373,14 @@ def test_a_gpu_computes_in_float64_and_hands_over_to_the_cpu_where_that_fails(
 ):
     entropy = exact_worker.worst_entropy()
     entropy.device = torch.device("cuda")
-    monkeypatch.setattr(model, "exact_on", lambda layers, device, dtype: dtype == exact_type)
+    monkeypatch.setattr(exact, "exact_on", lambda layers, device, dtype: dtype == exact_type)
     device, dtype = entropy.arithmetic()
     assert (device.type, dtype) == wanted
 
 
 def test_the_self_test_runs_once_for_each_type(tiny_model, photo, monkeypatch):
     asked = []
-    monkeypatch.setattr(model, "exact_on", lambda *args: asked.append(args[2]) or exact_on(*args))
+    monkeypatch.setattr(exact, "exact_on", lambda *args: asked.append(args[2]) or exact_on(*args))
     there = Codec(tiny_model, "cpu")
     for _ in range(3):
         there.decode(there.encode(photo))
@@ -482,6 +486,6 @@ def test_the_worst_model_codes_what_it_decodes():
     for level in (0, 255):
         y = torch.from_numpy(rng.laplace(0, 100, (WORST.latent_channels, 5, 7))).float()
         z = torch.from_numpy(rng.laplace(0, 60, (WORST.hyper_channels, 2, 2))).float()
-        coded = latents.encode(entropy, y, z, level)
-        decoded = latents.decode(entropy, coded.words, 5, 7, level)
+        (coded,) = latents.encode(entropy, y[None], z[None], level)
+        (decoded,) = latents.decode(entropy, [coded.words], 5, 7, level)
         assert np.array_equal(coded.y_hat, decoded.y_hat) and coded.latents_crc == decoded.latents_crc

@@ -34,7 +34,8 @@ def test_latents_are_those_of_the_file_in_units_of_the_analysis(codec, model, ph
     code = codec.decode(data, to="latents")
     file = container.read(data)
     height, width = -(-photo.shape[0] // 16), -(-photo.shape[1] // 16)
-    coded = latents.decode(model.entropy, file.tiles[0].payload, height, width, file.header.level)
+    words = [file.tiles[0].payload]
+    (coded,) = latents.decode(model.entropy, words, height, width, file.header.level)
     wanted = coded.y_hat / 16 / model.gain[file.header.level].numpy()[:, None, None]
     assert code.y_hat.dtype == torch.float32 and code.y_hat.device == codec.device
     assert code.y_hat.shape == (model.architecture.latent_channels, height, width)
@@ -59,10 +60,10 @@ def test_latents_of_tiles_lie_where_the_tiles_do(codec, model):
     code = codec.decode(container.write(file), to="latents")
     assert code.y_hat.shape[1:] == (19, 38)
     for number, box in enumerate(neural.tile_boxes(600, 300, 256)):
-        area, words = box.latents(), file.tiles[number].payload
-        y_hat = latents.decode(model.entropy, words, area.height, area.width, 120).y_hat
-        tile = y_hat / 16 / model.gain[120].numpy()[:, None, None]
-        assert np.allclose(code.y_hat[:, *box.latents().slices].numpy(), tile, rtol=1e-6, atol=0), number
+        area, words = box.latents(16), file.tiles[number].payload
+        (coded,) = latents.decode(model.entropy, [words], area.height, area.width, 120)
+        tile = coded.y_hat / 16 / model.gain[120].numpy()[:, None, None]
+        assert np.allclose(code.y_hat[:, *box.latents(16).slices].numpy(), tile, rtol=1e-6, atol=0), number
 
 
 def test_a_network_may_be_trained_on_latents(codec, photo):

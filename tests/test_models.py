@@ -14,7 +14,7 @@ from weights_files import of, read, rewrite, with_a_bit_flipped
 
 from aecodec import models
 from aecodec.errors import BadWeights, SynthesisMismatch, UnknownModel
-from aecodec.networks.model import Model, model_ids
+from aecodec.networks.hyperprior import Hyperprior
 
 FIELDS = {"latent_channels": 3, "passes": [{"first": 0, "last": 3, "parity": "all"}], "width": 9}
 
@@ -166,25 +166,25 @@ def test_each_id_covers_its_half_of_the_model_and_no_more(tiny_model):
     """On the real tensors and fields, one changed at a time."""
     tensors, metadata = read(tiny_model)
     halves = {prefix: of(tensors, f"{prefix}.") for prefix in ("entropy", "synthesis")}
-    plain = model_ids(metadata["architecture"], *halves.values())
+    plain = Hyperprior.ids(metadata["architecture"], *halves.values())
     assert [identity.hex() for identity in plain] == [metadata["entropy_id"], metadata["synthesis_id"]]
     for prefix, half in halves.items():
         for name, tensor in half.items():
             changed = halves | {prefix: half | {name: with_a_bit_flipped(tensor, 0)}}
-            ids = model_ids(metadata["architecture"], *changed.values())
+            ids = Hyperprior.ids(metadata["architecture"], *changed.values())
             assert (ids[0] != plain[0], ids[1] != plain[1]) == (prefix == "entropy", prefix == "synthesis")
     for field in metadata["architecture"]:
-        ids = model_ids(metadata["architecture"] | {field: "other"}, *halves.values())
-        covered = field in models.ENTROPY_FIELDS, field in models.SYNTHESIS_FIELDS
+        ids = Hyperprior.ids(metadata["architecture"] | {field: "other"}, *halves.values())
+        covered = field in Hyperprior.entropy_fields, field in Hyperprior.synthesis_fields
         assert (ids[0] != plain[0], ids[1] != plain[1]) == covered
-    assert set(models.ENTROPY_FIELDS) == {
+    assert set(Hyperprior.entropy_fields) == {
         "latent_channels",
         "hyper_channels",
         "hyper_width",
         "scales",
         "passes",
     }
-    assert set(models.SYNTHESIS_FIELDS) == {"latent_channels", "width", "synthesis_blocks"}
+    assert set(Hyperprior.synthesis_fields) == {"latent_channels", "width", "synthesis_blocks"}
 
 
 @pytest.mark.parametrize("name", ["entropy.z_index", "entropy.pass1.mu.weight", "synthesis.gain"])
@@ -194,7 +194,7 @@ def test_a_changed_tensor_does_not_match_the_hash(place, tiny_model, name):
     tensor.view(-1)[0] += 1
     path = rewritten(tiny_model, place / "changed.safetensors", {name: tensor})
     with pytest.raises(BadWeights, match="does not match its own hash"):
-        Model(models.open_weights(path), torch.device("cpu"))
+        Hyperprior(models.open_weights(path), torch.device("cpu"))
 
 
 def test_what_belongs_to_the_encoder_is_in_no_hash(place, tiny_model):
@@ -202,11 +202,11 @@ def test_what_belongs_to_the_encoder_is_in_no_hash(place, tiny_model):
     path = rewritten(
         tiny_model, place / "other.safetensors", {"encoder.quality_levels": levels}, card='{"a": 1}'
     )
-    assert Model(models.open_weights(path), torch.device("cpu")).level(100) == 200
+    assert Hyperprior(models.open_weights(path), torch.device("cpu")).level(100) == 200
 
 
 def test_an_unknown_architecture_is_refused(place, tiny_model):
     record = dict(models.open_weights(tiny_model).architecture) | {"passes": 3}
     path = rewritten(tiny_model, place / "other.safetensors", architecture=json.dumps(record))
     with pytest.raises(BadWeights, match="architecture"):
-        Model(models.open_weights(path), torch.device("cpu"))
+        Hyperprior(models.open_weights(path), torch.device("cpu"))

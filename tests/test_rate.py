@@ -8,6 +8,7 @@ from samples import photo
 
 import aecodec
 from aecodec import Codec, codec, container, errors, rate
+from aecodec.networks.hyperprior import Hyperprior
 from aecodec.pictures import Picture
 
 PIXELS = photo(320, 280)
@@ -24,7 +25,7 @@ def coder(tiny_model):
 
 @pytest.fixture
 def tiled(monkeypatch):
-    monkeypatch.setattr(codec, "TILE_SIZE", 256)
+    monkeypatch.setattr(Hyperprior, "tile_size", 256)
 
 
 def psnr(pixels: np.ndarray, decoded: np.ndarray) -> float:

@@ -12,7 +12,8 @@ from samples import TINY, load_model, neural_file, photo
 import aecodec
 from aecodec import Codec, container, errors, neural
 from aecodec.networks.architecture import STRIDE
-from aecodec.tiles import synthesis_halo, tile_boxes
+from aecodec.networks.transform import synthesis_halo
+from aecodec.tiles import tile_boxes
 
 WIDTH, HEIGHT, SIZE = 700, 530, 256  # 3 x 3 tiles
 CODER = Codec(TINY, "cpu")

@@ -11,7 +11,8 @@ from samples import TINY, load_model, neural_file, photo
 from aecodec import Codec, container, drawing, errors, neural, salvage
 from aecodec.errors import AecError
 from aecodec.networks.architecture import STRIDE
-from aecodec.tiles import synthesis_halo, tile_boxes
+from aecodec.networks.transform import synthesis_halo
+from aecodec.tiles import tile_boxes
 
 WIDTH, HEIGHT, SIZE = 300, 530, 256  # 3 rows of 2 tiles
 CODER = Codec(TINY, "cpu")

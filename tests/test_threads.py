@@ -8,14 +8,15 @@ import pytest
 import torch
 from samples import TINY, photo
 
-from aecodec import Codec, codec, errors, threads
+from aecodec import Codec, errors, threads
+from aecodec.networks.hyperprior import Hyperprior
 
 PIXELS = photo(560, 530)  # 3 x 3 tiles
 
 
 @pytest.fixture(autouse=True)
 def tiled(monkeypatch):
-    monkeypatch.setattr(codec, "TILE_SIZE", 256)
+    monkeypatch.setattr(Hyperprior, "tile_size", 256)
 
 
 @pytest.fixture

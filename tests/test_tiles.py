@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import load_model, neural_file, photo
 
-from aecodec import Codec, codec, container, neural, threads
+from aecodec import Codec, container, neural, threads
 from aecodec.coding import latents
 from aecodec.networks.architecture import PATCH, STRIDE, Architecture
-from aecodec.networks.transform import Analysis, Synthesis
-from aecodec.tiles import Box, analysis_halo, synthesis_halo, tile_boxes
+from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.transform import Analysis, Synthesis, analysis_halo, synthesis_halo
+from aecodec.tiles import Box, tile_boxes
 
 SIDES = st.integers(1, 3000)
 SMALL = Architecture(latent_channels=8, width=8)
@@ -34,7 +35,7 @@ def test_tiles_cover_every_pixel_once_in_raster_order(width, height, size):
 
 @given(SIDES, SIDES)
 def test_latents_of_tiles_cover_the_latents_of_the_picture_once(width, height):
-    boxes = [b.latents() for b in tile_boxes(width, height, 256)]
+    boxes = [b.latents(STRIDE) for b in tile_boxes(width, height, 256)]
     assert sum(b.height * b.width for b in boxes) == -(-height // STRIDE) * -(-width // STRIDE)
 
 
@@ -51,21 +52,23 @@ def test_latents_of_tiles_are_those_of_the_whole_picture(width, height):
     whole = neural.analyse(model, pixels, Box(0, 0, height, width))
     tiled = torch.empty_like(whole)
     for box in tile_boxes(width, height, 256):
-        tiled[:, *box.latents().slices] = neural.analyse(model, pixels, box)
+        tiled[:, *box.latents(STRIDE).slices] = neural.analyse(model, pixels, box)
     largest = whole.abs().amax((1, 2), keepdim=True)
     assert float(((tiled - whole).abs() / largest).max()) < 1e-4
 
 
 @torch.no_grad()
 def test_pixels_of_tiles_are_those_of_the_whole_picture_within_one_level(monkeypatch, tiny_model):
-    monkeypatch.setattr(codec, "TILE_SIZE", 256)
+    monkeypatch.setattr(Hyperprior, "tile_size", 256)
     data = Codec(tiny_model).encode(photo(700, 530), 80)
     file, model = container.read(data), load_model()
     assert len(file.tiles) == 9
     boxes = list(tile_boxes(700, 530, 256))
     y_hat = np.zeros((12, 34, 44), np.int32)
     for number, box in enumerate(boxes):
-        y_hat[:, *box.latents().slices] = neural.decode_tile(model, file.header, number, file.tiles[number])
+        y_hat[:, *box.latents(STRIDE).slices] = neural.decode_tile(
+            model, file.header, number, file.tiles[number]
+        )
     whole = neural.synthesise(model, file.header, y_hat, Box(0, 0, 34, 44), Box(0, 0, 530, 700))
     tiled = Codec(tiny_model).decode(data, "numpy")
     assert np.abs(tiled.astype(int) - whole).max() <= 1
@@ -102,8 +105,8 @@ def test_a_tile_is_decoded_without_the_others(tiny_model):
     torn[: index.tiles[0]] = data[: index.tiles[0]]
     torn[start:stop] = data[start:stop]
     tile = container.read_tile(torn, 4)
-    area = boxes[4].latents()
-    coded = latents.decode(model.entropy, tile.payload, area.height, area.width, whole.header.level)
+    area = boxes[4].latents(STRIDE)
+    (coded,) = latents.decode(model.entropy, [tile.payload], area.height, area.width, whole.header.level)
     assert coded.latents_crc == whole.tiles[4].latents_crc
 
 

@@ -20,11 +20,12 @@ from aecodec.models import open_weights
 from aecodec.networks.architecture import Architecture, Pass
 from aecodec.networks.complexity import complexity
 from aecodec.networks.entropy import layer_specs
+from aecodec.networks.hyperprior import Hyperprior
 from aecodec.networks.integer import BOUND, load_layers, reach
-from aecodec.networks.model import Model
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.export import export, import_weights
 from aecodec.training.objective import TrainedModel, gaussian_bits
+from aecodec.training.photo import PhotoTask
 from aecodec.training.quantise import Ranges, quantise
 from aecodec.training.recipe import Recipe, read_recipe
 from aecodec.training.start import start_linear
@@ -84,7 +85,7 @@ def patches(folder, seed=0):
 def trainer(folder, out, steps, recipe=RECIPE):
     torch.manual_seed(0)
     out.mkdir(exist_ok=True)
-    return Trainer(recipe, Budget(steps=steps), patches(folder), out, CPU)
+    return Trainer(PhotoTask(recipe, patches(folder), CPU), Budget(steps=steps), out, CPU)
 
 
 def ignore(*_):
@@ -266,9 +267,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(f
 def test_each_phase_moves_its_networks_and_no_other(folder, tmp_path, progress, parts):
     run = trainer(folder, tmp_path, 4)
     run.start()
-    before = {k: v.clone() for k, v in run.model.state_dict().items()}
-    run._update(run.model, run.patches.batch(4, 64), progress)
-    moved = {k.split(".")[0] for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+    before = {k: v.clone() for k, v in run.task.model.state_dict().items()}
+    run._update(run.task.model, run.task.patches.batch(4, 64), progress)
+    moved = {k.split(".")[0] for k, v in run.task.model.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == parts
 
 
@@ -317,7 +318,7 @@ def test_an_exported_model_codes_and_goes_on_training_where_it_was(folder, train
     weights = open_weights(path)
     assert (weights.name, weights.version, weights.card) == ("small", 3, {"note": "test"})
     assert weights.entropy_id.hex() in path.name
-    Model(weights, CPU)
+    Hyperprior(weights, CPU)
     again = TrainedModel(SMALL)
     import_weights(path, again)
     x, level = patches(folder).batch(4, 128), torch.tensor([0.0, 80.0, 160.0, 255.0])

@@ -115,7 +115,7 @@ def test_the_codec_decodes_every_latent(path, model, monkeypatch):
     tiles = expected(path)["tiles"]
     numbers = []
     for number, words, height, width in neural_tiles(data):
-        coded = latents.decode(model.entropy, words, height, width, level)
+        (coded,) = latents.decode(model.entropy, [words], height, width, level)
         assert digest(*seen[-1]) == tiles[number]
         assert coded.latents_crc == tiles[number]["crc32"] == container.read(data).tiles[number].latents_crc
         numbers.append(number)

@@ -12,8 +12,8 @@ from aecodec.codec import Codec
 from aecodec.errors import BadWeights
 from aecodec.networks.architecture import Architecture
 from aecodec.networks.entropy import layer_specs
+from aecodec.networks.hyperprior import Hyperprior
 from aecodec.networks.integer import BOUND, reach
-from aecodec.networks.model import Model
 
 CPU = torch.device("cpu")
 TENSORS, METADATA = weights_files.read(TINY)
@@ -25,9 +25,9 @@ SPECS = {spec.name: spec for spec in layer_specs(Architecture.from_record(METADA
 def load(tmp_path):
     """Load the test model after a change to its tensors and metadata."""
 
-    def load(change, rehash=True) -> Model:
+    def load(change, rehash=True) -> Hyperprior:
         path = rewrite(TINY, tmp_path / "changed.safetensors", change, rehash)
-        return Model(models.open_weights(path), CPU)
+        return Hyperprior(models.open_weights(path), CPU)
 
     return load
 
@@ -133,7 +133,7 @@ def test_another_architecture_is_refused_though_its_ids_are_right(load, field, v
         load(lambda tensors, metadata: metadata["architecture"].update({field: value}))
 
 
-@pytest.mark.parametrize("field", [*models.ENTROPY_FIELDS, *models.SYNTHESIS_FIELDS])
+@pytest.mark.parametrize("field", [*Hyperprior.entropy_fields, *Hyperprior.synthesis_fields])
 def test_an_architecture_that_lacks_a_field_is_refused(load, field):
     with pytest.raises(BadWeights, match="changed.safetensors"):
         load(lambda tensors, metadata: metadata["architecture"].pop(field), rehash=False)
@@ -199,7 +199,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, size):
     path = tmp_path / "cut.safetensors"
     path.write_bytes(TINY.read_bytes()[:size])
     with pytest.raises(BadWeights, match="cut.safetensors"):
-        Model(models.open_weights(path), CPU)
+        Hyperprior(models.open_weights(path), CPU)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aecodec.networks.model import model_ids
+from aecodec.networks.hyperprior import Hyperprior
 
 Tensors = dict[str, Tensor]
 
@@ -34,7 +34,7 @@ def rewrite(
     change(tensors, metadata)
     if rehash:
         halves = [of(tensors, prefix) for prefix in ("entropy.", "synthesis.")]
-        entropy_id, synthesis_id = model_ids(metadata["architecture"], *halves)
+        entropy_id, synthesis_id = Hyperprior.ids(metadata["architecture"], *halves)
         metadata |= {"entropy_id": entropy_id.hex(), "synthesis_id": synthesis_id.hex()}
     metadata["architecture"] = json.dumps(metadata["architecture"], sort_keys=True, separators=(",", ":"))
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, target, metadata)

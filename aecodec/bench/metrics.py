@@ -77,18 +77,9 @@ METRICS: Mapping[str, Metric] = {
     "ssimulacra2": ssimulacra2,
 }
 SLOW = "ssimulacra2"  # half a second a picture: by default at every second quality
-CURVES = ("psnr", "ms_ssim", "ssimulacra2")  # those that BD-rates are given for
-
-DECIBEL: frozenset[str] = frozenset(
-    {"ssim", "ms_ssim"}
-)  # BD-rate takes these as -10 log10(1 - x), as papers do
+CURVES = ("psnr", "ms_ssim", "ssimulacra2")  # those that BD-rates are given for, and plots
 
 
 def measure(original: Pixels, decoded: Pixels, names: Sequence[str]) -> dict[str, float | None]:
     """The metrics `names` between two pictures uint8 [H, W, 3]; None where one is not defined."""
     return {name: METRICS[name](original, decoded) for name in names}
-
-
-def scale(name: str, value: float) -> float:
-    """The value on the scale that curves of this metric are compared on: dB for SSIM and MS-SSIM."""
-    return -10 * math.log10(max(1 - value, 1e-12)) if name in DECIBEL else value

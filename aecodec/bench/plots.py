@@ -11,10 +11,10 @@ matplotlib.use("Agg")  # files only: no screen is needed
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
+from aecodec.bench.metrics import CURVES  # noqa: E402
 from aecodec.bench.published import Curve, is_kodak, published_curves  # noqa: E402
-from aecodec.bench.style import METRICS, Metric, looks, name_of_set  # noqa: E402
+from aecodec.bench.style import METRICS, Metric, looks, name_of_set, scale  # noqa: E402
 
-DRAWN = ("psnr", "ms_ssim", "ssimulacra2")
 ORDER_AT = 0.5  # bits per pixel: inside the range of every published curve
 Points = list[tuple[float, float]]
 
@@ -26,7 +26,7 @@ def write(results: dict[str, Any], out: Path) -> list[Path]:
     same results give the same bytes. Published curves are drawn where the pictures are the 24 of Kodak.
     """
     written = []
-    for metric in (m for m in METRICS if m.key in DRAWN):
+    for metric in (m for m in METRICS if m.key in CURVES):
         measured = {name: _points(curve, metric) for name, curve in results["curves"].items()}
         measured = {name: points for name, points in measured.items() if points}
         if not measured:
@@ -71,7 +71,7 @@ def _draw_published(axes: Axes, curves: list[Curve], metric: Metric) -> None:
     """Draw the curves thin and grey, and name them beside the axes in the order in which they lie."""
     heights = {}
     for curve in curves:
-        quality = [_shown(value, metric) for value in curve[metric.key]]
+        quality = [scale(metric.key, value) for value in curve[metric.key]]
         style = "--" if curve["kind"] == "classical" else "-"
         axes.plot(curve["bpp"], quality, style, color="0.62", linewidth=0.8, zorder=1)
         heights[curve["name"]] = float(np.interp(ORDER_AT, curve["bpp"], quality))
@@ -92,11 +92,6 @@ def _draw_published(axes: Axes, curves: list[Curve], metric: Metric) -> None:
 
 def _points(curve: list[dict[str, Any]], metric: Metric) -> Points:
     """Bits per pixel and the metric where it was measured and is finite."""
-    points = [(p["bpp"], _shown(p[metric.key], metric)) for p in curve if p.get(metric.key) is not None]
-    return [(r, q) for r, q in points if np.isfinite(q)]
-
-
-def _shown(value: float, metric: Metric) -> float:
-    if not metric.decibel:
-        return value
-    return -10 * float(np.log10(1 - value)) if value < 1 else float("inf")
+    points = [(p["bpp"], p[metric.key]) for p in curve if p.get(metric.key) is not None]
+    beyond = 1.0 if metric.decibel else np.inf  # equal pictures are infinitely good
+    return [(rate, scale(metric.key, value)) for rate, value in points if value < beyond]

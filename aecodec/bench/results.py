@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +14,7 @@ from typing import Any
 
 from PIL import features
 
-from aecodec.bench import bd, metrics
+from aecodec.bench import bd, metrics, style
 from aecodec.bench.worker import Row
 from aecodec.errors import BadArgument
 from aecodec.models import Weights
@@ -53,7 +54,7 @@ def _means(group: Sequence[Row]) -> Row:
 def points(curve: Sequence[Row], metric: str) -> bd.Curve:
     """Rate and quality of a curve where the metric was measured, on the scale that BD-rates are taken on."""
     measured = [point for point in curve if point.get(metric) is not None]
-    return [p["bpp"] for p in measured], [metrics.scale(metric, p[metric]) for p in measured]
+    return [p["bpp"] for p in measured], [style.scale(metric, p[metric]) for p in measured]
 
 
 def bd_table(curves: Mapping[str, Sequence[Row]], anchor: str) -> list[Row]:
@@ -64,25 +65,20 @@ def bd_table(curves: Mapping[str, Sequence[Row]], anchor: str) -> list[Row]:
             pair = [points(curves[name], metric) for name in (anchor, codec)]
             if codec == anchor or not all(rate for rate, _ in pair):
                 continue
-            row: Row = {
-                "codec": codec,
-                "anchor": anchor,
-                "metric": metric,
-                "points": [len(rate) for rate, _ in pair],
-            }
-            try:
-                rate, quality = bd.bd_rate(*pair), bd.bd_quality(*pair)
-                row |= {
-                    "bd_rate": rate.value,
-                    "bd_quality": quality.value,
-                    "low": rate.low,
-                    "high": rate.high,
-                }
-                row["reason"] = None
-            except BadArgument as error:
-                row |= {"bd_rate": None, "bd_quality": None, "low": None, "high": None, "reason": str(error)}
-            rows.append(row)
+            counts = [len(rate) for rate, _ in pair]
+            row = {"codec": codec, "anchor": anchor, "metric": metric, "points": counts}
+            rows.append(row | _deltas(*pair))
     return rows
+
+
+def _deltas(anchor: bd.Curve, test: bd.Curve) -> Row:
+    """Both deltas and the range of the metric, or the reason why there are none."""
+    try:
+        rate, quality = bd.bd_rate(anchor, test), bd.bd_quality(anchor, test)
+    except BadArgument as error:
+        return dict.fromkeys(("bd_rate", "bd_quality", "low", "high")) | {"reason": str(error)}
+    found = {"bd_rate": rate.value, "bd_quality": quality.value, "low": rate.low, "high": rate.high}
+    return found | {"reason": None}
 
 
 def machine() -> Row:
@@ -120,6 +116,7 @@ def model(weights: Weights) -> Row:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of Python, of the packages and of the libraries inside Pillow, as far as they are there."""
     found = {"python": platform.python_version()}

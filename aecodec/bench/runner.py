@@ -26,6 +26,10 @@ FINISHED = "rows.jsonl"  # every row as soon as it is there, for --resume
 Progress = Callable[[str, int, int], None]  # the picture and codec just done; how many are done, of how many
 
 
+def silent(done: str, count: int, total: int) -> None:
+    """Show no progress."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be measured, with all that the caller left open decided."""
@@ -60,8 +64,7 @@ def run(
     """
     with TemporaryDirectory() as folder:
         made = plan([Path(p) for p in pictures], codecs, qualities, metrics, None, device, jobs)
-        rows: list[Row] = measure(made, Path(folder), resume=False)["rows"]
-        return rows
+        return _measure_rows(made, Path(folder), resume=False)[0]
 
 
 def plan(
@@ -86,7 +89,7 @@ def plan(
         raise BadArgument(f"{jobs} jobs: give one or more")
     chosen, left_out = choose(words, device)
     if any(isinstance(codec, Aec) for codec in chosen):
-        from aecodec.codec import pick_device  # brings torch
+        from aecodec.devices import pick_device  # brings torch
 
         pick_device(device)
     if not chosen:
@@ -107,7 +110,7 @@ def measure(
     resume: bool,
     command: str = "",
     timing: bool = False,
-    progress: Progress = lambda done, count, total: None,
+    progress: Progress = silent,
 ) -> Results:
     """Do all of a plan in the folder `out`: files/, rows.jsonl, and the dict that results.json will hold.
 
@@ -139,7 +142,9 @@ def measure(
     }
 
 
-def _measure_rows(plan: Plan, out: Path, resume: bool, progress: Progress) -> tuple[list[Row], list[Failure]]:
+def _measure_rows(
+    plan: Plan, out: Path, resume: bool, progress: Progress = silent
+) -> tuple[list[Row], list[Failure]]:
     keys = {
         (unit.picture.name, unit.codec, quality): _key(plan, unit, quality, names)
         for unit in _units(plan, out)

@@ -1,5 +1,6 @@
 """What plots and page have in common: names and units of the metrics, colours and marks of the codecs."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ class Metric:
     label: str
     unit: str = ""
     digits: int = 4  # after the point
-    decibel: bool = False  # draw -10 log10(1 - value): near 1 a linear axis shows nothing
+    decibel: bool = False  # drawn and compared as -10 log10(1 - value): near 1 a linear axis shows nothing
 
     @property
     def axis(self) -> str:
@@ -31,6 +32,8 @@ METRICS = (
     Metric("mse", "MSE on [0, 1]", "", 6),
     Metric("mae", "MAE on [0, 1]", "", 5),
 )
+
+_IN_DECIBEL = {metric.key for metric in METRICS if metric.decibel}
 
 # Okabe and Ito's colours, which colour-blind readers tell apart, darkened where white swallows them and
 # lightened for the dark page; the marks differ as well.
@@ -78,3 +81,8 @@ def name_of_set(results: dict[str, Any], kodak: bool) -> str:
     """Say in a few words which pictures the means are over."""
     count, which = len(results["pictures"]), "Kodak " if kodak else ""
     return f"mean of {count} {which}pictures" if count > 1 else f"one {which}picture"
+
+
+def scale(key: str, value: float) -> float:
+    """The value on the scale that curves of this metric are drawn and compared on: dB for MS-SSIM."""
+    return -10 * math.log10(max(1 - value, 1e-12)) if key in _IN_DECIBEL else value

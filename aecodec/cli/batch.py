@@ -3,53 +3,22 @@
 import multiprocessing
 import os
 import signal
-import time
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import NoReturn
 
 import click
 
-from aecodec.cli import files, options
-from aecodec.cli.faults import UNEXPECTED, Failure, failure_of, prepare_process
+from aecodec.cli import together
+from aecodec.cli.faults import UNEXPECTED, Failure, prepare_process
 from aecodec.cli.plan import Batch, Job, Plan
 from aecodec.cli.report import Outcome, Report
-from aecodec.errors import AecError, NoGpu, TooLarge
-
-if TYPE_CHECKING:
-    from aecodec.codec import Codec
+from aecodec.cli.work import Work, attempt, cores
+from aecodec.errors import TooLarge
 
 STOP_SECONDS = 10  # a process that has not ended by then, in the middle of one call of a library, is killed
-
-
-@dataclass(kw_only=True)
-class Work(ABC):
-    """What is done with each file. It travels to other processes before the codec is made."""
-
-    model: str | None
-    device: str
-    verbose: bool = False
-
-    done: ClassVar[str]  # "compressed": what a summary says of the files
-    hopeless: ClassVar[tuple[type[AecError], ...]] = (NoGpu,)  # errors that every other file would meet too
-
-    @cached_property
-    def codec(self) -> "Codec":
-        """The codec of this process."""
-        from aecodec.codec import Codec  # not above: `aec --help` does without torch
-
-        if self.verbose:
-            options.log()
-        return Codec(self.model, self.device)
-
-    @abstractmethod
-    def __call__(self, job: Job, outcome: Outcome) -> None:
-        """Do it, and write what is known into `outcome` as soon as it is. Raises AecError."""
 
 
 def process(work: Work, plan: Plan, batch: Batch) -> NoReturn:
@@ -59,16 +28,16 @@ def process(work: Work, plan: Plan, batch: Batch) -> NoReturn:
 
         models.find(work.model)  # a wrong name is said once
     report = Report(plan, work.done, batch.as_json)
-    count = min(batch.jobs or cores(), len(plan.jobs))
-    with report, closing(run(work, plan.jobs, count)) as outcomes:
+    with report, closing(_outcomes(work, plan.jobs, batch.jobs)) as outcomes:
         for outcome in outcomes:
             report.add(outcome)
     click.get_current_context().exit(report.exit_code)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _outcomes(work: Work, jobs: Sequence[Job], count: int | None) -> Generator[Outcome]:
+    if count is None and len(jobs) > 1 and together.on_gpu(work.device):
+        return together.run(work, jobs)
+    return run(work, jobs, min(count or cores(), len(jobs)))
 
 
 def run(work: Work, jobs: Sequence[Job], count: int) -> Generator[Outcome]:
@@ -77,29 +46,10 @@ def run(work: Work, jobs: Sequence[Job], count: int) -> Generator[Outcome]:
         yield from _in_processes(work, jobs, count)
         return
     for job in jobs:
-        outcome = _attempt(work, job)
+        outcome = attempt(work, job)
         yield outcome
         if outcome.final:
             return
-
-
-def _attempt(work: Work, job: Job) -> Outcome:
-    """Do one job; whatever goes wrong with it becomes part of its outcome."""
-    outcome = Outcome(
-        files.shown(job.source), files.shown(job.target, "standard output") if job.target else None
-    )
-    start = time.perf_counter()
-    try:
-        if job.fault:
-            raise job.fault
-        work(job, outcome)
-    except BrokenPipeError:  # nobody reads standard output any more
-        raise
-    except Exception as fault:
-        outcome.fail(failure_of(fault))
-        outcome.final = isinstance(fault, work.hopeless) or files.is_disk_full(fault)
-    outcome.seconds = round(time.perf_counter() - start, 4)
-    return outcome
 
 
 # In processes: each has a pipe of its own, so that it is known which job a process died of
@@ -203,4 +153,4 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
     with suppress(EOFError, ConnectionError):
         while True:
-            pipe.send(_attempt(work, pipe.recv()))
+            pipe.send(attempt(work, pipe.recv()))

@@ -1,6 +1,5 @@
 """`aec compress`."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aecodec.cli import files, options
-from aecodec.cli.batch import Work, process
+from aecodec.cli.batch import process
 from aecodec.cli.plan import Batch, Job, Kind, make_plan
 from aecodec.cli.report import Outcome
+from aecodec.cli.work import Work
 from aecodec.errors import BadQuality, BadWeights, NoGpu, UnknownModel
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def compress(
     verify: bool,
     model: str | None,
     device: str,
+    fast: bool,
     verbose: bool,
 ) -> None:
     """Compress the pictures IN into .aec files.
@@ -65,10 +66,12 @@ def compress(
     work = Compression(
         model=model,
         device=device,
+        fast=fast,
         verbose=verbose,
-        quality=None if targets else 75 if quality is None else quality,
-        rate=targets | _given(min_quality=min_quality, max_quality=max_quality),
-        reading=_given(frame=frame, strict=strict or None),
+        rate=(targets or {"quality": 75 if quality is None else quality})
+        | _given(min_quality=min_quality, max_quality=max_quality),
+        frame=frame,
+        strict=strict,
         strip=strip,
         verify=verify,
         force=batch.force,
@@ -93,11 +96,11 @@ def _endings() -> frozenset[str]:
 
 @dataclass(kw_only=True)
 class Compression(Work):
-    """Picture file -> .aec file. `quality` is None where `rate` has a target."""
+    """Picture file -> .aec file."""
 
-    quality: float | None
-    rate: dict[str, Any]  # keywords of Codec.compress
-    reading: dict[str, Any]  # keywords of pictures.load
+    rate: dict[str, Any]  # keywords of Codec.compress: a quality or a target, and its bounds
+    frame: int | None
+    strict: bool
     strip: bool
     verify: bool
     force: bool
@@ -106,33 +109,48 @@ class Compression(Work):
     done = "compressed"
     hopeless = (BadQuality, BadWeights, NoGpu, UnknownModel)
 
-    def __call__(self, job: Job, outcome: Outcome) -> None:
-        """Compress one picture."""
-        start = time.perf_counter()
+    def read(self, job: Job, outcome: Outcome) -> "Read":
+        """Read one picture."""
         assert job.target
         files.check_output(job.source, job.target, self.force, self.in_tree)
         original = files.read(job.source)
-        outcome.bytes_in, outcome.quality = len(original), self.quality
+        outcome.bytes_in, outcome.quality = len(original), self.rate.get("quality")
 
         from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
 
         with files.about(outcome.file):
-            picture = pictures.load(original, **self.reading)
-            if self.strip:
-                picture = pictures.stripped(picture)
-        data = self.codec.compress(
-            picture, *([self.quality] if self.quality is not None else []), **self.rate
-        )
-        if self.verify:
-            self.codec.decompress(data)
-        files.write(job.target, data, like=job.source if self.in_tree else None)
+            picture = pictures.load(original, frame=self.frame, strict=self.strict)
+            return Read(len(original), pictures.stripped(picture) if self.strip else picture)
 
-        outcome.bytes_out = len(data)
-        outcome.describe(data)
-        notes = _notes(picture, len(original), len(data))
+    def convert(self, items: list["Read"]) -> list[bytes]:
+        """Compress pictures; the search for a target takes them one by one."""
+        batch = [item.picture for item in items]
+        if len(batch) > 1 and self.rate.keys() == {"quality"}:
+            made = self.codec.compress_batch(batch, **self.rate)
+        else:
+            made = [self.codec.compress(picture, **self.rate) for picture in batch]
+        if self.verify:
+            self.codec.decompress_batch(made)
+        return made
+
+    def write(self, job: Job, outcome: Outcome, item: "Read", made: bytes) -> None:
+        """Write one .aec file."""
+        assert job.target
+        files.write(job.target, made, like=job.source if self.in_tree else None)
+        outcome.bytes_out = len(made)
+        outcome.describe(made)
+        notes = _notes(item.picture, item.size, len(made))
         outcome.warnings = [f"{outcome.file}: {note}" for note in notes]
         if self.verbose:
-            outcome.details = options.summary(outcome.output or "", data, self.codec.device, start)
+            outcome.details = options.summary(outcome.output or "", made, self.codec.device, outcome.start)
+
+
+@dataclass
+class Read:
+    """A picture, and the bytes that its file takes."""
+
+    size: int
+    picture: "Picture"
 
 
 def _notes(picture: "Picture", bytes_in: int, bytes_out: int) -> Iterator[str]:

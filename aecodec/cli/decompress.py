@@ -1,16 +1,16 @@
 """`aec decompress`."""
 
 import io
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from aecodec.cli import files, options
-from aecodec.cli.batch import Work, process
+from aecodec.cli.batch import process
 from aecodec.cli.plan import AEC_FILES, Batch, Job, make_plan
 from aecodec.cli.report import Outcome
+from aecodec.cli.work import Work
 
 if TYPE_CHECKING:
     from aecodec.pictures import Picture
@@ -32,6 +32,7 @@ def decompress(
     salvage: bool,
     model: str | None,
     device: str,
+    fast: bool,
     verbose: bool,
 ) -> None:
     """Decompress the .aec files IN into pictures.
@@ -52,6 +53,7 @@ def decompress(
     work = Decompression(
         model=model,
         device=device,
+        fast=fast,
         verbose=verbose,
         stream_name=f"picture.{ending}",
         region=region,
@@ -88,42 +90,51 @@ class Decompression(Work):
 
     done = "decompressed"
 
-    def __call__(self, job: Job, outcome: Outcome) -> None:
-        """Decompress one file."""
-        start = time.perf_counter()
+    def read(self, job: Job, outcome: Outcome) -> bytes:
+        """Read one file."""
         assert job.target and outcome.output
         files.check_output(job.source, job.target, self.force, self.in_tree)
         data = files.read(job.source)
         outcome.bytes_in = len(data)
-
-        from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
-
         with files.about(outcome.output):
-            format = pictures.format_of(self.stream_name if job.target == files.STREAM else job.target)
-        codec = self.codec
-        with files.about(outcome.file):
-            picture, damaged = self._decode(data)
-        encoded = io.BytesIO()
+            self._format(job.target)
+        return data
+
+    def convert(self, items: list[bytes]) -> list[tuple["Picture", tuple[str, ...]]]:
+        """Decode pictures, and say what of them is damaged."""
+        if self.salvage:
+            salvaged = map(self.codec.salvage, items)
+            return [(each.picture, each.damaged) for each in salvaged]
+        if len(items) > 1 and not self.region:
+            return [(picture, ()) for picture in self.codec.decompress_batch(items)]
+        return [(self.codec.decompress(data, region=self.region), ()) for data in items]
+
+    def write(self, job: Job, outcome: Outcome, item: bytes, made: tuple["Picture", tuple[str, ...]]) -> None:
+        """Write one picture."""
+        from aecodec import pictures
+
+        assert job.target and outcome.output
+        picture, damaged = made
+        format, encoded = self._format(job.target), io.BytesIO()
         with files.about(outcome.output):
             lost = pictures.save(picture, encoded, format)
         files.write(job.target, encoded.getbuffer(), like=job.source if self.in_tree else None)
 
         outcome.bytes_out = encoded.tell()
-        outcome.describe(data)
+        outcome.describe(item)
         outcome.height, outcome.width = picture.pixels.shape[:2]  # of a region, it may be
         if lost:
             outcome.warnings = [f"{outcome.output}: note: {format} has no place for {', '.join(lost)}"]
         if self.verbose:
-            outcome.details = options.summary(outcome.file, data, codec.device, start)
+            outcome.details = options.summary(outcome.file, item, self.codec.device, outcome.start)
         if damaged:
             from aecodec.errors import Incomplete
 
             parts = "; ".join(damaged)
             raise Incomplete(f"{outcome.file}: {outcome.output} is not whole: {parts}: look for another copy")
 
-    def _decode(self, data: bytes) -> tuple["Picture", tuple[str, ...]]:
-        """The picture, and what of it is damaged."""
-        if self.salvage:
-            salvaged = self.codec.salvage(data)
-            return salvaged.picture, salvaged.damaged
-        return self.codec.decompress(data, **({"region": self.region} if self.region else {})), ()
+    def _format(self, target: str) -> str:
+        """Pillow's name of the format of an output. Raises OutputUnwritable."""
+        from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
+
+        return pictures.format_of(self.stream_name if target == files.STREAM else target)

@@ -61,6 +61,10 @@ def shard(text: str) -> tuple[int, int]:
 
 # Options
 
+SMALL_PICTURES = (
+    "Folder of pictures of one size, with a sub-folder for each class if there are classes; or mnist:FOLDER, "
+    "cifar10:FOLDER, stl10:FOLDER, fetched by torchvision if need be."
+)
 model = click.option("--model", metavar="NAME|FILE", help="Weights to use: a name, or a .safetensors file.")
 device = click.option(
     "--device",
@@ -69,6 +73,7 @@ device = click.option(
     show_default=True,
     help="Where to compute; auto takes a GPU if there is one.",
 )
+fast = click.option("--fast", is_flag=True, help="Compute in bfloat16 where the chip has it: nearly as good.")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take what is in folders, and below.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each file.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was done and how.")
@@ -87,8 +92,8 @@ def output(default: str) -> Callable[[Command], Command]:
 
 
 def codec(command: Command) -> Command:
-    """Add --model, --device and --verbose."""
-    return model(device(verbose(command)))
+    """Add --model, --device, --fast and --verbose."""
+    return model(device(fast(verbose(command))))
 
 
 def batch(command: Command) -> Command:
@@ -133,7 +138,7 @@ def summary(name: str, data: bytes, device: object, start: float) -> str:
     import aecodec
 
     facts = aecodec.info(data)
-    how = "without loss" if facts["lossless"] else f"model {facts['model']}"
+    how = "without loss" if facts["lossless"] else f"model {facts['model'] or facts['entropy_id']}"
     return (
         f"{name}: {facts['width']} x {facts['height']} pixels, {len(data)} bytes, {facts['bpp']:.3f} bpp, "
         f"{time.perf_counter() - start:.2f} s, {how}, device {device}"

@@ -36,6 +36,7 @@ class Outcome:
     verdict: str | None = None  # a line for standard output
     details: str | None = None  # a line for --verbose
     final: bool = False
+    start: float = field(default_factory=time.perf_counter)
 
     def describe(self, data: bytes) -> None:
         """Take from an .aec file what it says of the picture."""
@@ -55,7 +56,7 @@ class Outcome:
     def as_json(self) -> str:
         """One line for a program."""
         record: dict[str, Any] = asdict(self)
-        for name in ("failure", "verdict", "details", "final"):
+        for name in ("failure", "verdict", "details", "final", "start"):
             del record[name]
         error = self.failure
         record["error"] = error and {

@@ -1,15 +1,19 @@
 """`aec train`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import click
 
+from aecodec.cli import options
 from aecodec.errors import BadArgument
 
 if TYPE_CHECKING:
-    from aecodec.training.trainer import Logged
+    import torch
+
+    from aecodec.training.trainer import Budget, Logged
 
 
 @click.command(epilog="Example: aec train recipes/photo.toml --data pictures --val held-back --minutes 120")
@@ -17,13 +21,13 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     "data",
-    type=click.Path(path_type=Path),
     multiple=True,
     required=True,
     metavar="FOLDER",
-    help="Folder of pictures, or of tar files with pictures; may be given several times.",
+    help="Folder of pictures, or of tar files with pictures; may be given several times. For a classic "
+    "autoencoder one folder of small pictures of one size, or mnist:FOLDER, cifar10:FOLDER or stl10:FOLDER.",
 )
-@click.option("--val", type=click.Path(path_type=Path), metavar="FOLDER", help="Held-back pictures to watch.")
+@click.option("--val", metavar="FOLDER", help="Held-back pictures to watch.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -33,47 +37,85 @@ if TYPE_CHECKING:
     help="Folder for checkpoint, log and weights.",
 )
 @click.option("--minutes", type=float, help="How long to train, in minutes of training time.")
-@click.option("--steps", type=int, help="How long to train, in steps.")
+@click.option("--steps", type=int, help="How long to train, in steps [classic: the recipe's epochs].")
 @click.option(
     "--init", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Weights file to go on from."
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the output folder.")
 @click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
+    "--find-rate", is_flag=True, help="Do not train a classic autoencoder: suggest its learning rate."
 )
+@options.device
 def train(
     recipe: Path,
-    data: tuple[Path, ...],
-    val: Path | None,
+    data: tuple[str, ...],
+    val: str | None,
     out: Path,
     minutes: float | None,
     steps: int | None,
     init: Path | None,
     resume: bool,
+    find_rate: bool,
     device: str,
 ) -> None:
-    """Train a model after RECIPE, a TOML file like recipes/photo.toml, and export its weights."""
-    if (minutes is None) == (steps is None):
-        raise BadArgument("say how long to train: give either --minutes or --steps")
+    """Train a model after RECIPE, a TOML file of the folder recipes, and export its weights."""
     if init and resume:
         raise BadArgument("--init starts a new run and --resume goes on with one: give only one of them")
+    if minutes is not None and steps is not None:
+        raise BadArgument("--minutes and --steps both say how long to train: give only one of them")
 
-    from aecodec.codec import pick_device  # not above: `aec --help` does without torch
-    from aecodec.training.recipe import read_recipe
-    from aecodec.training.run import Job, train
+    from aecodec.devices import pick_device  # not above: `aec --help` does without torch
+    from aecodec.training.recipe import is_classic
     from aecodec.training.trainer import Budget
 
-    job = Job(
-        read_recipe(recipe), list(data), val, out, Budget(minutes, steps), pick_device(device), init, resume
-    )
+    budget = Budget(minutes, steps) if minutes is not None or steps is not None else None
+    run = Run(out, budget, pick_device(device), init, resume)
+    made: object
     with Progress() as progress:
-        weights = train(job, progress.say, progress.show)
-    if weights:
-        click.echo(weights)
+        if is_classic(recipe):
+            made = _classic(recipe, data, val, run, find_rate, progress)
+        elif find_rate:
+            raise BadArgument(f"{recipe} has several learning rates: --find-rate is for classic autoencoders")
+        elif budget is None:
+            raise BadArgument("say how long to train: give either --minutes or --steps")
+        else:
+            made = _photo(recipe, data, val, run, progress)
+    if made:
+        click.echo(made)
+
+
+class Run(NamedTuple):
+    """What all kinds of recipes have in common."""
+
+    out: Path
+    budget: "Budget | None"
+    device: "torch.device"
+    init: Path | None
+    resume: bool
+
+
+def _photo(recipe: Path, data: Sequence[str], val: str | None, run: Run, progress: "Progress") -> Path | None:
+    from aecodec.training.recipe import read_recipe
+    from aecodec.training.run import Job, train
+
+    assert run.budget
+    folders, held_back = [Path(folder) for folder in data], Path(val) if val else None
+    job = Job(read_recipe(recipe), folders, held_back, run.out, run.budget, run.device, run.init, run.resume)
+    return train(job, progress.say, progress.show)
+
+
+def _classic(
+    recipe: Path, data: Sequence[str], val: str | None, run: Run, find_rate: bool, progress: "Progress"
+) -> object:
+    from aecodec.training.classic import job as classic
+    from aecodec.training.classic.recipe import read_recipe
+
+    if len(data) > 1:
+        raise BadArgument("a classic autoencoder learns from one set of pictures: give --data once")
+    job = classic.ClassicJob(read_recipe(recipe), data[0], val, *run)
+    if find_rate:
+        return f"{classic.find(job, progress.say):.1e}"
+    return classic.run(job, progress.say, progress.show)
 
 
 class Progress:
@@ -95,10 +137,8 @@ class Progress:
 
     def show(self, row: "Logged", progress: float) -> None:
         """Show a row of the log; progress is 0..1."""
-        figures = (
-            f"step {row.step}, loss {row.loss:.4f}, {row.bpp:.3f} bpp, {row.psnr:.2f} dB, "
-            f"{row.megapixels_per_second:.2f} Mpixel/s"
-        )
+        measured = ", ".join(f"{name} {value:.4g}" for name, value in row.figures.items())
+        figures = f"step {row.step}, {measured}, {row.megapixels_per_second:.2f} Mpixel/s"
         if self.bar.disable:
             click.echo(f"{progress:6.1%}  {row.minutes:.1f} min  {figures}", err=True)
         else:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import click
 
 from aecodec.cli import files, options
-from aecodec.cli.batch import Work, process
+from aecodec.cli.batch import process
 from aecodec.cli.plan import AEC_FILES, Batch, Job, make_plan
 from aecodec.cli.report import Outcome
+from aecodec.cli.work import Work
 
 
 @click.command(epilog="Example: aec verify -r backup")
@@ -31,11 +32,19 @@ class Verification(Work):
 
     done = "intact"
 
-    def __call__(self, job: Job, outcome: Outcome) -> None:
-        """Check one file."""
+    def read(self, job: Job, outcome: Outcome) -> bytes:
+        """Read one file."""
         data = files.read(job.source)
         outcome.bytes_in = len(data)
-        with files.about(outcome.file):
+        return data
+
+    def convert(self, items: list[bytes]) -> list[bytes]:
+        """Check files, which stay what they are."""
+        for data in items:
             self.codec.verify(data)
-        outcome.describe(data)
+        return items
+
+    def write(self, job: Job, outcome: Outcome, item: bytes, made: bytes) -> None:
+        """Say that one file is intact."""
+        outcome.describe(item)
         outcome.verdict = f"{outcome.file}: ok"

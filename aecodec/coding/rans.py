@@ -45,9 +45,13 @@ class Encoder:
 
         """
         order, stops = _grouped(indexes, tables)
-        if symbols.shape != indexes.shape or (clip(symbols, indexes, tables) != symbols).any():
-            raise BadArgument("symbols must have the shape of their scale indexes and be clipped")
-        groups = np.split(symbols[order], stops[:-1])
+        if symbols.shape != indexes.shape:
+            raise BadArgument("symbols must have the shape of their scale indexes")
+        coded = symbols[order]
+        clipped = clip(coded, indexes[order], tables)
+        if (clipped != coded).any() or np.count_nonzero(symbols) != np.count_nonzero(coded):
+            raise BadArgument("symbols must be clipped")
+        groups = np.split(coded, stops[:-1])
         for k in range(tables.count - 1, 0, -1):
             if len(groups[k]):
                 self._push_group(groups[k], int(tables.radius[k - 1]), tables.models[k])
@@ -130,7 +134,7 @@ def _grouped(indexes: NDArray[np.uint8], tables: Tables) -> tuple[NDArray[np.int
 
     """
     tables.check_indexes(indexes)
-    coded = np.flatnonzero(indexes)  # most latents are not coded at low rates, so sort the others alone
+    coded = np.flatnonzero(indexes != 0)  # most latents are not coded at low rates, so sort the others alone
     order = coded[np.argsort(indexes[coded], kind="stable")]
     counts = np.bincount(indexes[coded], minlength=tables.count)
     return order, np.cumsum(counts)

@@ -136,6 +136,7 @@ def covers(a: Architecture) -> bool:
 def parity_mask(part: Pass, height: int, width: int) -> Tensor:
     """Positions of a pass: bool [height, width]."""
     if part.parity == "all":
-        return torch.ones(height, width, dtype=torch.bool)
-    odd = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 1
+        return torch.ones(height, width, dtype=torch.bool, device="cpu")
+    rows, columns = (torch.arange(side, device="cpu") for side in (height, width))
+    odd = (rows[:, None] + columns) % 2 == 1
     return odd if part.parity == "odd" else ~odd

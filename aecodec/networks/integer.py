@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aecodec.errors import BadWeights
 from aecodec.networks.architecture import Architecture
+from aecodec.networks.blocks import pointwise
 from aecodec.networks.entropy import LayerSpec, layer_specs
 
 BOUND = 2**24  # integers up to here are exact in float32
@@ -42,7 +43,7 @@ class IntegerLayer:
         """Integers [B, C, H, W] -> integers [B, C', H, W]."""
         bias = self.bias[level if len(self.bias) > 1 else 0]
         if self.spec.kind == "pointwise":
-            h = F.conv2d(x, self.weight[:, :, None, None], bias)
+            h = pointwise(x, self.weight, bias)
         elif DIRECT_DEPTHWISE:
             h = F.conv2d(x, self.weight, bias, padding=1, groups=x.shape[1])
         else:

@@ -1,11 +1,11 @@
 """Analysis and synthesis: the float transforms between pixels and latents."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aecodec.networks.architecture import PATCH, Architecture
-from aecodec.networks.blocks import KNOTS, Block, LevelTable, Pointwise
+from aecodec.networks.architecture import PATCH, STRIDE, Architecture
+from aecodec.networks.blocks import KNOTS, Block, LevelTable, Pointwise, activated, asinh
+from aecodec.tiles import padded
 
 PATCH_CHANNELS = 3 * PATCH * PATCH
 
@@ -80,8 +80,23 @@ class HyperAnalysis(nn.Module):
 
     def forward(self, y: Tensor, level: Tensor) -> Tensor:
         """Levels [B] are those that y was gained for."""
-        h = self.enter(torch.asinh(y)) + self.level(level)[:, :, None, None]
-        h = F.pixel_unshuffle(F.hardswish(h), 2)
+        h = self.enter(asinh(y)) + self.level(level)[:, :, None, None]
+        h = F.pixel_unshuffle(activated(h), 2)
         h = self.block(self.middle(h))
-        z: Tensor = self.leave(F.pixel_unshuffle(F.hardswish(h), 2))
+        z: Tensor = self.leave(F.pixel_unshuffle(activated(h), 2))
         return z
+
+
+# How far they see
+
+
+def analysis_halo(a: Architecture) -> int:
+    """Pixels, a multiple of the stride: one 3x3 step for each block."""
+    fine, coarse = a.analysis_blocks
+    return padded(fine * PATCH + coarse * STRIDE, STRIDE)
+
+
+def synthesis_halo(a: Architecture) -> int:
+    """Latents: one for each coarse block, one for every two fine ones."""
+    coarse, fine = a.synthesis_blocks
+    return coarse + -(-fine * PATCH // STRIDE)

@@ -22,8 +22,10 @@ from aecodec.models import SUFFIX, WEIGHTS_FORMAT, open_weights
 from aecodec.networks.architecture import Architecture
 from aecodec.networks.blocks import LEVELS, LevelTable
 from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT
+from aecodec.networks.exact import Entropy
+from aecodec.networks.hyperprior import Hyperprior
 from aecodec.networks.integer import load_layers
-from aecodec.networks.model import Entropy, Model, model_ids
+from aecodec.networks.model import Model
 from aecodec.training.objective import TrainedModel, compand
 from aecodec.training.quantise import Ranges, quantise
 
@@ -45,21 +47,40 @@ def export(
     `pictures`: calibration patches [1, 3, H, W], 0..1, sides multiples of 64, from the training data.
     """
     model = model.float().cpu().eval()
-    entropy = _entropy_tensors(model, list(pictures))
-    synthesis = _synthesis_tensors(model)
-    a = model.architecture
-    entropy_id, synthesis_id = model_ids(a.record(), entropy, synthesis)
+    beside = {f"analysis.{k}": t.half() for k, t in model.analysis.state_dict().items()}
+    beside |= {f"hyper_analysis.{k}": t.half() for k, t in _full_tables(model.hyper_analysis).items()}
+    beside |= {f"encoder.masters.{k}": t.half() for k, t in model.masters.state_dict().items()}
+    beside["encoder.quality_levels"] = _quality_levels()
+    entropy, synthesis = _entropy_tensors(model, list(pictures)), _synthesis_tensors(model)
+    record = model.architecture.record()
+    path = write_weights(Hyperprior, record, entropy, synthesis, beside, folder, name, version, card)
+    Hyperprior(open_weights(path), torch.device("cpu"))
+    return path
+
+
+def write_weights(
+    family: type[Model],
+    record: dict[str, Any],
+    entropy: dict[str, Tensor],
+    synthesis: dict[str, Tensor],
+    beside: dict[str, Tensor],
+    folder: Path,
+    name: str,
+    version: int,
+    card: dict[str, Any],
+) -> Path:
+    """Write `folder/NAME-ENTROPYID.safetensors`, whole or not at all; returns its path.
+
+    `entropy` and `synthesis` are named without these prefixes, `beside` in full. Raises OutputUnwritable.
+    """
+    entropy_id, synthesis_id = family.ids(record, entropy, synthesis)
     tensors = {f"entropy.{k}": t for k, t in entropy.items()}
-    tensors |= {f"synthesis.{k}": t for k, t in synthesis.items()}
-    tensors |= {f"analysis.{k}": t.half() for k, t in model.analysis.state_dict().items()}
-    tensors |= {f"hyper_analysis.{k}": t.half() for k, t in _full_tables(model.hyper_analysis).items()}
-    tensors |= {f"encoder.masters.{k}": t.half() for k, t in model.masters.state_dict().items()}
-    tensors["encoder.quality_levels"] = _quality_levels()
+    tensors |= {f"synthesis.{k}": t for k, t in synthesis.items()} | beside
     metadata = {
         "format": WEIGHTS_FORMAT,
         "name": name,
         "version": str(version),
-        "architecture": json.dumps(a.record(), sort_keys=True, separators=(",", ":")),
+        "architecture": json.dumps(record, sort_keys=True, separators=(",", ":")),
         "entropy_id": entropy_id.hex(),
         "synthesis_id": synthesis_id.hex(),
         "card": json.dumps(card),
@@ -75,13 +96,12 @@ def export(
         raise OutputUnwritable(
             f"{path}: the weights cannot be written ({fault}): free some space and export with --resume"
         ) from fault
-    Model(open_weights(path), torch.device("cpu"))
     return path
 
 
 def import_weights(path: Path, model: TrainedModel) -> None:
     """Load a weights file into a model that is to be trained further. Raises BadWeights."""
-    loaded = Model(open_weights(path), torch.device("cpu"))
+    loaded = Hyperprior(open_weights(path), torch.device("cpu"))
     if loaded.architecture != model.architecture:
         raise BadWeights(
             f"{path} is of another architecture than the recipe: use the recipe it was trained with"
@@ -133,11 +153,15 @@ def _entropy_tensors(model: TrainedModel, pictures: list[Tensor]) -> dict[str, T
         magnitudes = torch.arange(COMPAND_SIZE) / 16
         tensors["compand"] = compand(magnitudes).round().clamp(max=SIGNED_LIMIT).to(torch.int16)
     tensors["z_index"] = _z_index(model)
-    parametric = [gaussian_masses(_scale(a, k), _radius(a, k)) for k in range(1, a.scales)]
-    tables = _fit_tables(model, tensors, pictures, parametric)
+    tables = _fit_tables(model, tensors, pictures, parametric_masses(a))
     tensors["tables.radius"] = torch.from_numpy(tables.radius)
     tensors["tables.frequencies"] = torch.from_numpy(tables.frequencies)
     return tensors
+
+
+def parametric_masses(a: Architecture) -> list[np.ndarray]:
+    """Masses of the tables before anything is counted: Gaussians of the scales that the indexes stand for."""
+    return [gaussian_masses(_scale(a, k), _radius(a, k)) for k in range(1, a.scales)]
 
 
 def _scale(a: Architecture, index: int) -> float:
@@ -179,9 +203,8 @@ def _fit_tables(
         for level in CALIBRATION_LEVELS:
             at = torch.tensor([float(level)])
             gained = y * model.gain(at)
-            for indexes, symbols in encode(
-                entropy, gained[0], model.hyper_analysis(gained, at)[0], level
-            ).groups:
+            (coded,) = encode(entropy, gained, model.hyper_analysis(gained, at), level)
+            for indexes, symbols in coded.groups:
                 _count(counts, indexes, symbols)
     return from_masses([_smoothed(c, mass) for c, mass in zip(counts, parametric, strict=True)])
 

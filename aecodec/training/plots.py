@@ -1,6 +1,7 @@
 """Pictures of a training run."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -26,5 +27,19 @@ def learning_curves(log: Path, out: Path) -> None:
         axis.plot([r["minutes"] for r in rows], [r[column] for r in rows], linewidth=1)
         axis.set(title=title, xlabel="minutes")
         axis.grid(alpha=0.3)
+    figure.savefig(out, dpi=110)
+    pyplot.close(figure)
+
+
+def rate_curve(rows: Sequence[tuple[float, float]], suggested: float, out: Path) -> None:
+    """Draw the loss over learning rates, and the suggested one, as a PNG."""
+    figure, axis = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    axis.plot(*zip(*rows, strict=True))
+    axis.axvline(suggested, color="tab:red", linestyle="--", label=f"suggested: {suggested:.1e}")
+    axis.set(
+        xscale="log", yscale="log", title="Loss over the learning rate", xlabel="learning rate", ylabel="loss"
+    )
+    axis.grid(alpha=0.3)
+    axis.legend()
     figure.savefig(out, dpi=110)
     pyplot.close(figure)

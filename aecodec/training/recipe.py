@@ -2,11 +2,12 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from aecodec.errors import BadRecipe, InputMissing
+from aecodec.errors import AecError, BadRecipe, InputMissing
 from aecodec.networks.architecture import Architecture
 from aecodec.training.objective import LambdaRange
 
@@ -36,25 +37,45 @@ class Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """Parse a recipe file. Raises BadRecipe naming the key, InputMissing."""
+    recipe = fill(Recipe, read_toml(path), path, _value)
+    if recipe.patch % 64 or recipe.late_patch % 64:
+        raise BadRecipe(f"{path}: patch and late_patch must be multiples of 64")
+    return recipe
+
+
+def is_classic(path: Path) -> bool:
+    """Whether a recipe file is of a classic autoencoder. Raises BadRecipe, InputMissing."""
+    return read_toml(path).get("family") == "classic"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys of a recipe file. Raises BadRecipe, InputMissing."""
     try:
-        values = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         raise InputMissing(
             f"{path}: no such recipe: give the path of a TOML file like recipes/photo.toml"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRecipe(f"{path} is not a TOML file: {error}") from error
-    known = {f.name for f in dataclasses.fields(Recipe)}
+
+
+R = TypeVar("R")
+
+
+def fill(kind: type[R], values: dict[str, Any], path: Path, value: Callable[[str, Any], Any]) -> R:
+    """A recipe, a dataclass, of the values that a file has; `value` turns those of TOML into its own.
+
+    Raises BadRecipe naming the key.
+    """
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
         raise BadRecipe(f"{path}: unknown key {unknown[0]!r}: the keys are {', '.join(sorted(known))}")
     try:
-        recipe = Recipe(**{key: _value(key, value) for key, value in values.items()})
-    except (TypeError, KeyError, ValueError) as error:
+        return kind(**{key: value(key, given) for key, given in values.items()})
+    except (AecError, TypeError, KeyError, ValueError) as error:
         raise BadRecipe(f"{path}: {error}") from error
-    if recipe.patch % 64 or recipe.late_patch % 64:
-        raise BadRecipe(f"{path}: patch and late_patch must be multiples of 64")
-    return recipe
 
 
 def _value(key: str, value: Any) -> Any:

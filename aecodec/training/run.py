@@ -4,13 +4,15 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from aecodec.errors import BadArgument
 from aecodec.training.data import Loaded, Patches, load_folders
 from aecodec.training.export import export, import_weights
+from aecodec.training.objective import TrainedModel
+from aecodec.training.photo import PhotoTask
 from aecodec.training.processes import Processes, join, leave
 from aecodec.training.recipe import Recipe
 from aecodec.training.trainer import Budget, Logged, Trainer
@@ -62,11 +64,12 @@ def _train(
     patches = Patches(loaded, device, processes.rank, job.recipe.graphics_share)
     del loaded
     job.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(job.recipe, job.budget, patches, job.out, device, processes)
+    task = PhotoTask(job.recipe, patches, device, processes.rank)
+    trainer = Trainer(task, job.budget, job.out, device, processes)
     if job.resume:
         trainer.resume()
     elif job.init:
-        import_weights(job.init, trainer.model)
+        import_weights(job.init, task.model)
         trainer.warm_start()
     else:
         trainer.start()
@@ -74,18 +77,21 @@ def _train(
     card: dict[str, Any] = {"recipe": dataclasses.asdict(job.recipe)}
     curves: dict[str, Curve] = {}
 
-    def on_tenth(trainer: Trainer) -> None:
+    def averaged() -> TrainedModel:
+        return cast(TrainedModel, trainer.averaged)
+
+    def on_tenth() -> None:
         if validation:
-            curves.update(validation.curves(trainer.averaged))
+            curves.update(validation.curves(averaged()))
             summary = validation.summary(curves)
             card["rate_distortion"] = f"held-back pictures: {summary}"
             say(f"step {trainer.step}, {trainer.seconds / 60:.1f} min: {summary}")
 
-    board = _board(job.out, say) if processes.first else None
+    write = board(job.out, say) if processes.first else None
 
     def on_row(row: Logged, progress: float) -> None:
-        if board:
-            board(row)
+        if write:
+            write(row)
         on_log(row, progress)
 
     trainer.run(on_row, on_tenth)
@@ -95,10 +101,10 @@ def _train(
     say(table(curves))
     card |= {"steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
     calibration = [patches.batch(1, CALIBRATION_SIDE) for _ in range(CALIBRATION_PATCHES)]
-    return export(trainer.averaged, calibration, job.out, job.recipe.name, job.recipe.version, card)
+    return export(averaged(), calibration, job.out, job.recipe.name, job.recipe.version, card)
 
 
-def _board(out: Path, say: Callable[[str], None]) -> Callable[[Logged], None]:
+def board(out: Path, say: Callable[[str], None]) -> Callable[[Logged], None]:
     """What writes rows of the log for TensorBoard, where that is installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -108,7 +114,7 @@ def _board(out: Path, say: Callable[[str], None]) -> Callable[[Logged], None]:
     writer = SummaryWriter(out)
 
     def write(row: Logged) -> None:
-        for name, value in dataclasses.asdict(row).items():
+        for name, value in row.row().items():
             if name != "step":
                 writer.add_scalar(name, value, row.step)
         writer.flush()

@@ -1,28 +1,22 @@
-"""The training loop: phases, optimizers, averaged weights, checkpoints, log."""
+"""The training loop, the same for every model: budget, optimizers, averaged weights, checkpoints, log."""
 
 import csv
-import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from aecodec.errors import BadData, OutputUnwritable, TrainingDiverged
-from aecodec.training.data import Patches
-from aecodec.training.objective import TrainedModel
 from aecodec.training.processes import Processes
-from aecodec.training.recipe import Recipe
-from aecodec.training.start import start_linear
 
 LOG_EVERY = 100  # steps: reading the loss waits for the device, so it is read seldom
 CHECKPOINT_EVERY = 180.0  # seconds
-WARM_UP = 100  # steps of linearly rising learning rate, while the optimizers have no moments yet
 
 
 @dataclass(frozen=True)
@@ -46,11 +40,69 @@ class Logged:
 
     step: int
     minutes: float
-    loss: float
-    bpp: float
-    psnr: float
+    figures: dict[str, float]  # what the task measures, the loss first
     megapixels_per_second: float
     rate: float  # factor on the learning rates
+
+    def row(self) -> dict[str, float]:
+        """All of it as columns of the log."""
+        time = {"step": self.step, "minutes": self.minutes}
+        return time | self.figures | {"megapixels_per_second": self.megapixels_per_second, "rate": self.rate}
+
+
+class Task(Protocol):
+    """What the loop does not know: a model, its pictures, and how it learns from them."""
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """By their names in checkpoints."""
+
+    @property
+    def clip(self) -> float:
+        """Largest norm of the gradient."""
+
+    @property
+    def average(self) -> float:
+        """Decay of the averaged weights."""
+
+    @property
+    def warm_up(self) -> int:
+        """Steps of linearly rising learning rate."""
+
+    @property
+    def rates(self) -> str:
+        """Keys of the recipe to lower when the loss is not finite."""
+
+    def start(self) -> None:
+        """Prepare a model with fresh weights."""
+
+    def warm_start(self) -> None:
+        """Prepare a model that has the weights of an earlier run."""
+
+    def batch(self, step: int, progress: float) -> Tensor:
+        """The pictures of a step: float32 [B, C, H, W], 0..1."""
+
+    def backward(self, network: nn.Module, x: Tensor, progress: float) -> Tensor:
+        """Leave gradients in `model`; returns what is measured [F], without waiting for the device."""
+
+    def figures(self, means: list[float]) -> dict[str, float]:
+        """Means of what was measured -> figures for the log, the loss first."""
+
+    def factor(self, progress: float) -> float:
+        """Factor on the learning rates."""
+
+    def part(self, step: int, progress: float) -> int:
+        """Number of the part of the run that a step lies in; after each the run is looked at."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs beside weights and optimizers."""
+
+    def restore(self, state: Mapping[str, Any], seed: int | None) -> None:
+        """Inverse of `state`; with a seed, random numbers start from that instead."""
 
 
 class Trainer:
@@ -58,47 +110,48 @@ class Trainer:
 
     def __init__(
         self,
-        recipe: Recipe,
+        task: Task,
         budget: Budget,
-        patches: Patches,
         out: Path,
         device: torch.device,
         processes: Processes = Processes(),  # noqa: B008  immutable
     ) -> None:
-        self.recipe, self.budget, self.patches, self.out, self.device = recipe, budget, patches, out, device
+        self.task, self.budget, self.out, self.device = task, budget, out, device
         self.processes = processes
-        self.model = TrainedModel(recipe.architecture).to(device)
-        self.average = AveragedModel(self.model, avg_fn=self._average)
-        self.matrix, self.other = _optimizers(self.model, recipe)
-        self.random = torch.Generator(device).manual_seed(processes.rank)
-        self.step, self.seconds, self.entropy_share, self.warm = 0, 0.0, recipe.entropy_share, 0
+        self.average = AveragedModel(task.model, avg_fn=self._average)
+        for optimizer in task.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        self.step, self.seconds, self.warm = 0, 0.0, 0
 
     @property
-    def averaged(self) -> TrainedModel:
+    def averaged(self) -> nn.Module:
         """The exponential moving average of the weights: what is validated and exported."""
-        return cast(TrainedModel, self.average.module)
+        return self.average.module
 
     def start(self) -> None:
-        """Set the linear path to its optimum on the training pictures."""
-        patches = torch.cat([self.patches.batch(16, 192) for _ in range(32)])
-        start_linear(self.model, patches, self.recipe.lambdas)
-        self.averaged.load_state_dict(self.model.state_dict())
+        """Begin with fresh weights."""
+        self.task.start()
+        self.averaged.load_state_dict(self.task.model.state_dict())
 
     def warm_start(self) -> None:
-        """Go on from the weights that the model has: no phase for the entropy model alone."""
-        self.averaged.load_state_dict(self.model.state_dict())
+        """Begin with the weights that the model has."""
+        self.task.warm_start()
+        self.averaged.load_state_dict(self.task.model.state_dict())
         self.average.n_averaged.fill_(1000)
-        self.entropy_share = 0.0
 
-    def run(self, on_log: Callable[[Logged, float], None], on_tenth: Callable[["Trainer"], None]) -> None:
-        """Train until the budget is spent. Raises TrainingDiverged when the loss is not finite."""
-        network = compiled(self.processes.share(self.model), self.device)
-        sums = torch.zeros(3, device=self.device)
+    def run(self, on_log: Callable[[Logged, float], None], on_part: Callable[[], None]) -> None:
+        """Train until the budget is spent; `on_part` after every part of the task.
+
+        Raises TrainingDiverged when the loss is not finite.
+        """
+        network = compiled(self.processes.share(self.task.model), self.device)
+        sums = torch.zeros((), device=self.device)
         steps, pixels, began, saved = 0, 0, time.monotonic(), time.monotonic()
         while (progress := self._progress()) < 1:
-            tenth, before = int(progress * 10), time.monotonic()
-            x = self.patches.batch(self.recipe.batch, self._side(progress))
-            sums += self._update(network, x, progress)
+            part, before = self.task.part(self.step, progress), time.monotonic()
+            x = self.task.batch(self.step, progress)
+            sums = sums + self._update(network, x, progress)
             pixels += x.shape[0] * x.shape[2] * x.shape[3]
             self.step, steps = self.step + 1, steps + 1
             if self.step % LOG_EVERY == 0:
@@ -106,52 +159,36 @@ class Trainer:
                 self._log(sums / steps, pixels / spent / 1e6, progress, on_log)
                 sums, steps, pixels, began = torch.zeros_like(sums), 0, 0, time.monotonic()
             self.seconds += time.monotonic() - before
+            if self.task.part(self.step, self._progress()) > part and self.processes.first:
+                on_part()
             if time.monotonic() - saved > CHECKPOINT_EVERY:
                 self._require_finite(sums)
                 self.save()
                 saved = time.monotonic()
-            if int(self._progress() * 10) > tenth and self.processes.first:
-                on_tenth(self)
         self.save()
 
     def _progress(self) -> float:
         return self.budget.progress(self.step, self.seconds)
 
-    def _side(self, progress: float) -> int:
-        return self.recipe.late_patch if progress > 1 - self.recipe.late_share else self.recipe.patch
-
     def _update(self, network: nn.Module, x: Tensor, progress: float) -> Tensor:
-        """One step; returns loss, bpp and MSE without waiting for the device."""
-        linear = progress < self.entropy_share
-        rounded = progress > 1 - self.recipe.rounded_share
-        level = torch.rand(len(x), device=self.device, generator=self.random) * 255
-        with torch.autocast(self.device.type, torch.bfloat16):
-            outcome = network(x, level, "round" if rounded else "noise", linear)
-        loss = outcome.loss(level, self.recipe.lambdas)
-        loss.backward()
-        if rounded:
-            self.model.analysis.zero_grad()
-            self.model.log_gain.zero_grad()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        """One step; returns what the task measures, without waiting for the device."""
+        measured = self.task.backward(network, x, progress)
+        nn.utils.clip_grad_norm_(self.task.model.parameters(), self.task.clip)
         factor = self._factor(progress)
         self.warm += 1
-        for optimizer in (self.matrix, self.other):
+        for optimizer in self.task.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             optimizer.step()
             optimizer.zero_grad()
-        self.average.update_parameters(self.model)
-        return torch.stack((loss.detach(), outcome.bpp.detach().mean(), outcome.mse.detach().mean()))
+        self.average.update_parameters(self.task.model)
+        return measured
 
     def _factor(self, progress: float) -> float:
-        """Learning-rate factor: flat, then a cosine that falls to 2 %."""
-        flat = self.recipe.flat_share
-        falling = max(0.0, (progress - flat) / (1 - flat))
-        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling))
-        return cosine * min(1.0, (self.warm + 1) / WARM_UP)
+        return self.task.factor(progress) * min(1.0, (self.warm + 1) / self.task.warm_up)
 
     def _average(self, averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        decay = min(self.recipe.average, (1 + float(count)) / (10 + float(count)))
+        decay = min(self.task.average, (1 + float(count)) / (10 + float(count)))
         return averaged.lerp(current, 1 - decay)
 
     def _log(
@@ -161,23 +198,22 @@ class Trainer:
         self._require_finite(means)
         if not self.processes.first:
             return
-        loss, bpp, mse = means.tolist()
-        psnr = -10 * math.log10(mse) if mse > 0 else 0.0
-        row = Logged(self.step, self.seconds / 60, loss, bpp, psnr, speed, self._factor(progress))
+        figures = self.task.figures(means.tolist())
+        logged = Logged(self.step, self.seconds / 60, figures, speed, self._factor(progress))
         path = self.out / "log.csv"
         fresh = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if fresh:
-                writer.writerow(row.__dict__)
-            writer.writerow(f"{value:.6g}" for value in row.__dict__.values())
-        on_log(row, progress)
+                writer.writerow(logged.row())
+            writer.writerow(f"{value:.6g}" for value in logged.row().values())
+        on_log(logged, progress)
 
     def _require_finite(self, sums: Tensor) -> None:
         if not torch.isfinite(sums).all():
             raise TrainingDiverged(
                 f"the loss is not finite at step {self.step}: the last good weights are in {self.out}; "
-                "lower matrix_rate or other_rate in the recipe and go on from them with --resume"
+                f"lower {self.task.rates} in the recipe and go on from them with --resume"
             )
 
     def save(self) -> None:
@@ -188,17 +224,14 @@ class Trainer:
         if not self.processes.first:
             return
         state = {
-            "model": self.model.state_dict(),
+            "model": self.task.model.state_dict(),
             "average": self.average.state_dict(),
-            "matrix": self.matrix.state_dict(),
-            "other": self.other.state_dict(),
+            **{name: optimizer.state_dict() for name, optimizer in self.task.optimizers.items()},
             "step": self.step,
             "seconds": self.seconds,
             "warm": self.warm,
-            "entropy_share": self.entropy_share,
-            "levels": self.random.get_state(),
             "noise": torch.get_rng_state(),
-            "patches": self.patches.random.bit_generator.state,
+            **self.task.state(),
         }
         temporary = self.out / "checkpoint.pt.part"
         try:
@@ -217,16 +250,16 @@ class Trainer:
         if not path.exists():
             raise BadData(f"{path}: no checkpoint to resume from: leave out --resume to start")
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=False)
-        for name in ("model", "average", "matrix", "other"):
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.entropy_share, self.warm = state["entropy_share"], state["warm"]
+        self.task.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        for name, optimizer in self.task.optimizers.items():
+            optimizer.load_state_dict(state[name])
+        self.step, self.seconds, self.warm = state["step"], state["seconds"], state["warm"]
         if self.processes.first:
-            self.random.set_state(state["levels"].cpu())
             torch.set_rng_state(state["noise"].cpu())
-            self.patches.random.bit_generator.state = state["patches"]
+            self.task.restore(state, None)
         else:  # the states are those of the first process: draw something else than it, and than before
-            self.random.manual_seed(self.step * self.processes.count + self.processes.rank)
+            self.task.restore(state, self.step * self.processes.count + self.processes.rank)
 
 
 def compiled(network: nn.Module, device: torch.device) -> nn.Module:
@@ -240,30 +273,3 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
 
     torch._dynamo.config.suppress_errors = True
     return cast(nn.Module, torch.compile(network))
-
-
-def _optimizers(model: TrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices of blocks and entropy model, AdamW for the linear path and all else."""
-    linear = [
-        p
-        for layer in (model.analysis.enter, model.analysis.down, model.synthesis.up, model.synthesis.leave)
-        for p in layer.parameters()
-    ]
-    taken = {id(p) for p in linear}
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, p in model.named_parameters():
-        if id(p) in taken:
-            continue
-        (matrices if p.ndim == 2 and not name.endswith(".values") else others).append(p)
-    muon = torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-    adam = torch.optim.AdamW(
-        [{"params": others, "lr": recipe.other_rate}, {"params": linear, "lr": recipe.linear_rate}],
-        weight_decay=0.0,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-    for optimizer in (muon, adam):
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
-    return muon, adam

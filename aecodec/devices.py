@@ -1,0 +1,34 @@
+"""Where networks run, and what the chip there can do."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import torch
+
+from aecodec.errors import BadArgument, NoGpu
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that "auto", "cpu" or "cuda" stands for here. Raises NoGpu, BadArgument."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise BadArgument(f"device {name!r}: give auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise NoGpu("there is no GPU that PyTorch can use here: use --device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16; without that it would be slower than float32."""
+    if device.type == "cuda":
+        has = bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    else:
+        ask: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+        capabilities = ask()  # older versions cannot tell
+        has = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if not has:
+        log.info("%s has no bfloat16: float32 it is", device)
+    return has

@@ -1,0 +1,18 @@
+"""Weights -> the model of the family that their architecture names."""
+
+import torch
+
+from aecodec.errors import BadWeights
+from aecodec.models import Weights
+from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.model import Model
+
+HYPERPRIOR = "hyperprior"  # the family of architectures that name none
+
+
+def load(weights: Weights, device: torch.device, fast: bool = False) -> Model:
+    """Load and verify what decoding needs. Raises BadWeights."""
+    family = weights.architecture.get("family", HYPERPRIOR)
+    if family == HYPERPRIOR:
+        return Hyperprior(weights, device, fast)
+    raise BadWeights(f"{weights.path} is of the family {family!r}, which this version does not know")

@@ -31,6 +31,23 @@ def tiny_model() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def classic_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The weights file of a tiny classic autoencoder of a kind, trained when it is first asked for."""
+    made: dict[str, Path] = {}
+
+    def of(kind: str) -> Path:
+        import torchvision_operators  # not above: a run without such tests may need no torch
+        from classic_samples import trained
+
+        torchvision_operators.declare()
+        if kind not in made:
+            made[kind] = trained(kind, tmp_path_factory.mktemp(kind))
+        return made[kind]
+
+    return of
+
+
 @pytest.fixture
 def photo() -> np.ndarray:
     """A piece of a photograph, uint8 [72, 104, 3]: neither side a multiple of 16."""

@@ -9,7 +9,18 @@ from aecodec import __version__
 from aecodec.cli.faults import BROKEN_PIPE, INTERRUPTED, Terminated, failure_of, prepare_process
 from aecodec.cli.files import silence_stdout
 
-COMMANDS = ("bench", "compress", "decompress", "info", "models", "selftest", "train", "verify")
+COMMANDS = (
+    "bench",
+    "compress",
+    "decompress",
+    "info",
+    "models",
+    "selftest",
+    "train",
+    "tune",
+    "verify",
+    "visualize",
+)
 
 
 class Commands(click.Group):

@@ -4,6 +4,7 @@ import torch
 
 from aecodec.errors import BadWeights
 from aecodec.models import Weights
+from aecodec.networks.classic_model import FAMILY, ClassicModel
 from aecodec.networks.hyperprior import Hyperprior
 from aecodec.networks.model import Model
 
@@ -15,4 +16,6 @@ def load(weights: Weights, device: torch.device, fast: bool = False) -> Model:
     family = weights.architecture.get("family", HYPERPRIOR)
     if family == HYPERPRIOR:
         return Hyperprior(weights, device, fast)
+    if family == FAMILY:
+        return ClassicModel(weights, device, fast)
     raise BadWeights(f"{weights.path} is of the family {family!r}, which this version does not know")

@@ -1,0 +1,1 @@
+"""Training of the classic autoencoders: recipes, losses, optimizers, runs, export."""

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from aecodec.codec import pick_device
+from aecodec.devices import pick_device
 from aecodec.networks.complexity import complexity
 from aecodec.training.data import Patches, load_folders
+from aecodec.training.photo import PhotoTask
 from aecodec.training.recipe import read_recipe
 from aecodec.training.trainer import Budget, Trainer, compiled
 
@@ -38,8 +39,9 @@ def main() -> None:
     device, recipe = pick_device(arguments.device), read_recipe(arguments.recipe)
     patches = Patches(load_folders([arguments.data], recipe.patch), device, 0, recipe.graphics_share)
     with tempfile.TemporaryDirectory() as out:
-        trainer = Trainer(recipe, Budget(steps=1), patches, Path(out), device)
-        network = compiled(trainer.model, device)
+        task = PhotoTask(recipe, patches, device)
+        trainer = Trainer(task, Budget(steps=1), Path(out), device)
+        network = compiled(task.model, device)
 
         def steps(count: int) -> float:
             start = time.perf_counter()

@@ -20,7 +20,7 @@ from aecodec import models
 from aecodec.bench import bd, inputs, metrics
 from aecodec.training.recipe import read_recipe
 from aecodec.training.run import Job, train
-from aecodec.training.trainer import Budget
+from aecodec.training.trainer import Budget, Logged
 
 ROOT = Path(__file__).parent.parent
 QUALITIES = (0, 20, 40, 60, 80, 100)
@@ -50,13 +50,18 @@ def main() -> None:
             torch.device("cuda" if torch.cuda.is_available() else "cpu"),
             init=released,
         )
-        special = train(job, print, lambda row, progress: print(f"{progress:.0%} loss {row.loss:.4f}"))
+        special = train(job, print, show)
     before, after = (curve(path, held_back) for path in (released, special))
     gain = bd.bd_rate(before, after)
     print(
         f"{len(held_back)} pictures held back: {gain.value:+.1f} % bytes at equal PSNR, "
         f"{gain.low:.1f} to {gain.high:.1f} dB"
     )
+
+
+def show(row: Logged, progress: float) -> None:
+    """Print a row of the training log."""
+    print(f"{progress:.0%} loss {row.figures['loss']:.4f}", flush=True)
 
 
 def recipe(sharp: bool):

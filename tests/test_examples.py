@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from aecodec import Codec
+from aecodec.training.trainer import Logged
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -169,7 +170,7 @@ def test_ray_dataset_refuses_to_write_into_what_it_reads(tmp_path):
 
 
 @pytest.mark.slow
-def test_specialize_runs(run, tmp_path):
+def test_specialize_runs(run, tmp_path, capsys):
     """A training of a second: it must change little, and measure what it changed."""
     (tmp_path / "in").mkdir()
     for number in range(6):
@@ -179,5 +180,8 @@ def test_specialize_runs(run, tmp_path):
         float, re.search(r"2 pictures held back: (\S+) %.*, (\S+) to (\S+) dB", lines[-1]).groups()
     )
     assert abs(gain) < 10 and 20 < low < high < 50
+    module = runpy.run_path(str(EXAMPLES / "specialize.py"))  # a second is too short for a row of the log
+    module["show"](Logged(100, 1.0, {"loss": 1.5, "bpp": 1.0, "psnr": 30.0}, 1.0, 1.0), 0.25)
+    assert capsys.readouterr().out == "25% loss 1.5000\n"
     (weights,) = (tmp_path / "out").glob("special-*.safetensors")
     assert Codec(weights).decode(Codec(weights).encode(crop(0, 0))).size == (100, 100)

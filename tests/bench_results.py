@@ -71,7 +71,8 @@ def mean(rows: list[dict[str, Any]], codec: str, quality: int) -> dict[str, Any]
     keys = ("bpp", "mse", "psnr", "ms_ssim", "ssimulacra2")
     values = {key: [row[key] for row in group] for key in keys}
     means = {key: None if None in v else float(np.mean(v)) for key, v in values.items()}
-    return {"quality": quality, "psnr_pooled": -10 * float(np.log10(means["mse"]))} | means
+    pooled = -10 * float(np.log10(means["mse"]))
+    return {"quality": quality, "psnr_pooled": pooled, "pictures": len(group)} | means
 
 
 def described(name: str, pixels: np.ndarray) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def delta(metric: str, rate: Any, quality: Any, low: Any, high: Any, reason: Any
         "low": low,
         "high": high,
         "points": [4, 4],
+        "pictures": 2,
         "reason": reason,
     }
 
@@ -134,6 +136,8 @@ def speed(codec: str, seconds: float) -> dict[str, Any]:
         "cold_decode_s": 1 - seconds,
         "encode_peak_mb": 100,
         "decode_peak_mb": 90,
+        "pictures": 2,
+        "megapixels": 0.01,
     }
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from PIL import Image
 from samples import photo
 
 import aecodec.bench
-from aecodec.bench import bd, codecs, inputs, metrics, results, runner, worker
-from aecodec.errors import BadArgument, InputMissing, OutputExists, OutputUnwritable
+from aecodec.bench import bd, codecs, inputs, metrics, outputs, results, runner, terminal, worker
+from aecodec.errors import BadArgument, BadData, InputMissing, OutputExists, OutputUnwritable
 
 # Published Kodak points (bits per pixel, PSNR in dB).
 VTM = (  # CompressAI, results/image/kodak/vtm.json
@@ -95,6 +96,50 @@ def test_the_pooled_psnr_is_not_the_mean_of_psnrs():
     assert point["psnr"] == pytest.approx(30) and point["psnr_pooled"] == pytest.approx(22.967, abs=1e-3)
 
 
+def two_codecs(missing: set[tuple[str, str, int]]) -> list[dict]:
+    """Rows of two codecs that do the same on an easy and on a hard picture, but for what is missing."""
+    cost = {"easy": 0.4, "hard": 2.0}
+    return [
+        {"picture": p, "codec": c, "quality": q, "bytes": 1, "bpp": cost[p] * q / 90, "psnr": 25 + q / 10}
+        for p in cost
+        for c in ("jpeg", "x")
+        for q in (10, 50, 90)
+        if (p, c, q) not in missing
+    ]
+
+
+@pytest.mark.parametrize("missing", [{("hard", "x", q) for q in (10, 50, 90)}, {("hard", "x", 90)}])
+def test_bd_rates_are_over_the_pictures_that_both_codecs_have_at_all_qualities(missing):
+    (row,) = results.bd_table(two_codecs(missing), "jpeg")
+    assert row["bd_rate"] == pytest.approx(0) and row["bd_quality"] == pytest.approx(0)
+    assert row["pictures"] == 1 and row["points"] == [3, 3] and row["reason"] is None
+
+
+def test_codecs_without_a_picture_in_common_are_not_compared():
+    rows = two_codecs({("hard", "x", 90), ("easy", "jpeg", 10)})
+    (row,) = results.bd_table(rows, "jpeg")
+    assert row["bd_rate"] is None and row["reason"] == "measured on other pictures than the anchor"
+    assert results.bd_table(rows, "webp") == []
+
+
+def test_tables_say_which_means_are_over_fewer_pictures():
+    def table(missing):
+        rows = two_codecs(missing)
+        found = {"rows": rows, "curves": results.curves(rows), "bd": [], "speed": []}
+        return terminal.tables(found | {"pictures": [{}, {}]})
+
+    assert "fewer" not in table(set()) and "pictures" not in table(set()).splitlines()[1]
+    said = table({("hard", "x", 90)}).splitlines()
+    assert "fewer pictures do not compare" in said[0]
+    assert [line.split()[:3] for line in said[-2:]] == [["x", "50", "2"], ["x", "90", "1"]]
+
+
+def test_rows_of_another_synthesis_are_not_taken_for_those_of_this_one():
+    aec = codecs.choose(["aec"], "cpu")[0][0]
+    other = codecs.Aec("aec", replace(aec.weights, synthesis_id=b"else"), "cpu")
+    assert other.settings != aec.settings  # part of the key that --resume finds rows by
+
+
 def test_a_name_stands_for_its_variants_and_unknown_names_are_said():
     chosen, _ = codecs.choose(["jpeg", "avif-psnr"], "cpu")
     assert [codec.name for codec in chosen] == ["jpeg", "jpeg-444", "avif-psnr"]
@@ -159,6 +204,16 @@ def test_rows_become_a_data_frame_in_one_call(folder):
     assert (8 * table.bytes / (90 * 70) == table.bpp).all() and (table.psnr > 20).all()
 
 
+def test_from_python_missing_rows_are_warned_of_and_no_rows_are_an_error(tmp_path):
+    Image.fromarray(np.zeros((2, 16400, 3), np.uint8)).save(tmp_path / "wide.png")  # WebP ends at 16383
+    Image.fromarray(photo(9, 8)).save(tmp_path / "small.png")
+    wishes = {"codecs": ["webp"], "qualities": [50], "metrics": ["mse"], "jobs": 1}
+    with pytest.warns(UserWarning, match="1 missing among the rows, the first: wide, webp, 50.*WebP limit"):
+        assert [row["picture"] for row in aecodec.bench.run([tmp_path], **wishes)] == ["small"]
+    with pytest.raises(BadData, match="nothing could be measured: .*WebP limit"):
+        aecodec.bench.run([tmp_path / "wide.png"], **wishes)
+
+
 class Fragile:
     """A codec for tests, as small as one can be: raises on one picture, kills its process on another."""
 
@@ -188,10 +243,17 @@ def test_a_codec_that_raises_or_dies_costs_only_its_own_rows(tmp_path, monkeypat
         Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(tmp_path / f"{value}.png")
     found, _ = inputs.gather([tmp_path])
     plan = runner.Plan(found, [Fragile()], (), (), None, ("mse",), "cpu", None, 2, "fragile")
-    measured = runner.measure(plan, tmp_path / "out", resume=False)
+    measured = runner.measure(plan, tmp_path / "out", resume=False, timing=True)
     assert [(row["picture"], row["mse"]) for row in measured["rows"]] == [("0", 0.0)] * 2 + [("3", 0.0)] * 2
     reasons = {(f["picture"], f["reason"]) for f in measured["failures"]}
-    assert reasons == {("1", "RuntimeError: no such luck"), ("2", "the codec ended its process")}
+    (timing,) = (f["reason"] for f in measured["failures"] if f["picture"] == "0")
+    assert reasons - {("0", timing)} == {
+        ("1", "RuntimeError: no such luck"),
+        ("2", "the codec ended its process"),
+    }
+    assert "there is no codec 'fragile'" in timing  # a new process knows none of tests; "1" was passed by
+    assert measured["speed"] == []
+    assert outputs.write(plan, measured, tmp_path / "out")[-1].exists()  # and that without PSNR
 
 
 AEC = (sys.executable, "-m", "aecodec")
@@ -255,6 +317,8 @@ def test_a_run_that_is_stopped_keeps_its_rows_and_leaves_no_process(folder, tmp_
     ("arguments", "error", "said"),
     [
         (["--codecs", "gif"], BadArgument, "choose from"),
+        (["--codecs", ","], BadArgument, "no codec is named: give one or more of aec"),
+        (["--metrics", ","], BadArgument, "no metric is named: give one or more of mse"),
         (["--metrics", "beauty"], BadArgument, "choose from"),
         (["--qualities", "120"], BadArgument, "0 to 100"),
         (["--codecs", "webp", "--anchor", "jpeg"], BadArgument, "not measured"),

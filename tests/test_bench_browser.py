@@ -133,6 +133,13 @@ def test_some_pictures_of_kodak_say_how_many_and_draw_no_published_curves(open_p
     assert len(curves(page)) == 2
 
 
+def test_a_codec_that_lacks_a_picture_is_named_under_the_chart(open_page, run):
+    results = copy.deepcopy(run.results)
+    results["curves"]["webp"][-1]["pictures"] = 1
+    note = open_page(results).locator("#chart-note")
+    expect(note).to_contain_text("not comparable with the others: WebP (1 of 2)")
+
+
 # Tables
 
 
@@ -155,7 +162,7 @@ def test_refused_bd_rates_stay_last_with_their_reason(page):
     assert column(page, "#bd", 3) == ["−21.5", "+3.3", "refused"]
     button.click()
     assert column(page, "#bd", 3) == ["+3.3", "−21.5", "refused"]
-    assert column(page, "#bd", 7)[-1] == "the curves share too little"
+    assert column(page, "#bd", 7)[0] == "2" and column(page, "#bd", 8)[-1] == "the curves share too little"
     assert column(page, "#bd", 5)[1] == "26.00 to 38.50" and column(page, "#bd", 6)[0] == "4 and 4"
     expect(page.locator("#bd-note")).to_contain_text("Against JPEG 4:2:0")
 

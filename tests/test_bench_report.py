@@ -114,6 +114,14 @@ def test_nothing_measured_is_nothing_plotted(tmp_path):
     assert plots.write(frame(), tmp_path) == []
 
 
+def test_a_curve_over_fewer_pictures_is_labelled_so(run, tmp_path):
+    results = copy.deepcopy(run.results)
+    results["curves"]["webp"][-1]["pictures"] = 1
+    plots.write(results, tmp_path)
+    text = "".join(ElementTree.parse(tmp_path / "rd-psnr.svg").getroot().itertext())
+    assert "WebP, 1 of 2 pictures" in text and "JPEG 4:2:0, " not in text
+
+
 def test_equal_pictures_and_dollars_in_labels_do_not_stop_a_plot(run, tmp_path):
     results = copy.deepcopy(run.results)
     results["curves"]["webp"][-1]["psnr"] = float("inf")

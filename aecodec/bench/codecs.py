@@ -137,7 +137,8 @@ class Aec:
 
     def __init__(self, name: str, weights: models.Weights, device: str) -> None:
         self.name, self.label = name, f"aec {weights.name}"
-        self.settings = f"model {weights.name}, entropy id {weights.entropy_id.hex()}"
+        ids = f"entropy id {weights.entropy_id.hex()}, synthesis id {weights.synthesis_id.hex()}"
+        self.settings = f"model {weights.name}, {ids}"
         self.weights, self._device = weights, device
 
     @cached_property
@@ -168,17 +169,22 @@ class LeftOut:
     codec: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.codec} is left out: {self.reason}"
+
 
 def choose(words: Sequence[str] | None, device: str) -> tuple[list[BenchCodec], list[LeftOut]]:
     """The codecs that `words` name, and those of them that are missing here.
 
     A word stands for the codec of that name and its variants: "jpeg" for jpeg and jpeg-444, "aec" for every
-    installed model; None for all. Raises BadArgument for a word that names none.
+    installed model; None for all. Raises BadArgument for a word that names none, and for no words.
     """
     codecs: list[BenchCodec] = [*_models(device), Jpeg(), Jpeg444(), Webp(), Avif(), AvifPsnr(), Jxl()]
+    names = ", ".join(codec.name for codec in codecs)
+    if words is not None and not words:
+        raise BadArgument(f"no codec is named: give one or more of {names}")
     for word in words or ():
         if not any(_meant(codec.name, word) for codec in codecs):
-            names = ", ".join(codec.name for codec in codecs)
             raise BadArgument(f"there is no codec {word!r}: choose from {names}")
     chosen = [c for c in codecs if words is None or any(_meant(c.name, word) for word in words)]
     reasons = {codec.name: codec.missing() for codec in chosen}

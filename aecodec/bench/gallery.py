@@ -37,7 +37,8 @@ class Shot:
 
     Attributes:
         picture, codec: names as in `results`; codec is "original" for the picture itself.
-        quality, bpp, psnr: of the codec's whole file, as measured; None for the original.
+        quality, bpp, psnr: of the codec's whole file, as measured; None for the original. psnr is None too
+            where it was not measured and where the pictures are equal.
         rates: the rates of RATES that this file is the codec's nearest to; empty for the original.
         window: the part of the picture that is shown.
         native: whether `data` are the codec's own file; else they were encoded again (REENCODED).
@@ -191,7 +192,7 @@ class _Maker:
             codec,
             row["quality"],
             row["bpp"],
-            row["psnr"],
+            row.get("psnr"),
             rates,
             window,
             native,

@@ -40,6 +40,10 @@ class Failure:
     quality: float | None
     reason: str
 
+    def __str__(self) -> str:
+        about = (str(part) for part in (self.picture, self.codec, self.quality) if part is not None)
+        return f"{', '.join(about)}: {self.reason}"
+
 
 def gather(paths: Sequence[Path]) -> tuple[list[Input], list[Failure]]:
     """Read every picture once; folders stand for the pictures in them, nothing for scikit-image's.

@@ -43,7 +43,7 @@ def write(results: dict[str, Any], out: Path) -> list[Path]:
 
 
 def _draw(axes: Axes, results: dict[str, Any], metric: Metric, measured: dict[str, Points]) -> None:
-    labels = {codec["name"]: codec["label"].replace("$", r"\$") for codec in results["codecs"]}
+    labels = {codec["name"]: _label(results, codec) for codec in results["codecs"]}
     for name, look in looks(results).items():
         if name in measured:
             axes.plot(
@@ -65,6 +65,14 @@ def _draw(axes: Axes, results: dict[str, Any], metric: Metric, measured: dict[st
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
+
+
+def _label(results: dict[str, Any], codec: dict[str, str]) -> str:
+    """The codec's label, and over how many pictures its curve is where these are not all."""
+    count = len(results["pictures"])
+    least = min((point["pictures"] for point in results["curves"].get(codec["name"], ())), default=count)
+    label = codec["label"].replace("$", r"\$")
+    return f"{label}, {least} of {count} pictures" if least < count else label
 
 
 def _draw_published(axes: Axes, curves: list[Curve], metric: Metric) -> None:

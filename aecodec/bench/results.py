@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ PACKAGES = (
     *("aecodec", "torch", "numpy", "pillow", "pillow-jxl-plugin"),  # make the files
     *("scikit-image", "pytorch-msssim", "ssimulacra2"),  # measure them
 )
+OTHER_PICTURES = "measured on other pictures than the anchor"
 LIBRARIES = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libavif": "avif"}  # name: Pillow's
 
 
@@ -57,18 +59,35 @@ def points(curve: Sequence[Row], metric: str) -> bd.Curve:
     return [p["bpp"] for p in measured], [style.scale(metric, p[metric]) for p in measured]
 
 
-def bd_table(curves: Mapping[str, Sequence[Row]], anchor: str) -> list[Row]:
-    """BD-rate (per cent) and BD-quality of every codec against the anchor, or why there is none."""
-    rows = []
+def bd_table(rows: Sequence[Row], anchor: str) -> list[Row]:
+    """BD-rate (per cent) and BD-quality of every codec against the anchor, or why there is none.
+
+    Each over the pictures that both codecs have at all their qualities: what is hard or easy about a picture
+    that one of them failed on is no difference between the codecs.
+    """
+    whole, table = curves(rows), []
     for metric in metrics.CURVES:
-        for codec in curves:
-            pair = [points(curves[name], metric) for name in (anchor, codec)]
-            if codec == anchor or not all(rate for rate, _ in pair):
+        measured = [codec for codec in whole if points(whole[codec], metric)[0]]
+        for codec in measured if anchor in measured else ():
+            if codec == anchor:
                 continue
-            counts = [len(rate) for rate, _ in pair]
-            row = {"codec": codec, "anchor": anchor, "metric": metric, "points": counts}
-            rows.append(row | _deltas(*pair))
-    return rows
+            shared = _complete(rows, whole, anchor) & _complete(rows, whole, codec)
+            both = curves([r for r in rows if r["codec"] in (anchor, codec) and r["picture"] in shared])
+            pair = [points(both.get(name, ()), metric) for name in (anchor, codec)]
+            row = {"codec": codec, "anchor": anchor, "metric": metric, "pictures": len(shared)}
+            row["points"] = [len(rate) for rate, _ in pair]
+            table.append(row | (_deltas(*pair) if shared else _refused(OTHER_PICTURES)))
+    return table
+
+
+def _complete(rows: Sequence[Row], whole: Mapping[str, Sequence[Row]], codec: str) -> set[str]:
+    """The pictures that a codec has at all its qualities."""
+    times = Counter(row["picture"] for row in rows if row["codec"] == codec)
+    return {picture for picture, count in times.items() if count == len(whole[codec])}
+
+
+def _refused(reason: str) -> Row:
+    return dict.fromkeys(("bd_rate", "bd_quality", "low", "high")) | {"reason": reason}
 
 
 def _deltas(anchor: bd.Curve, test: bd.Curve) -> Row:
@@ -76,7 +95,7 @@ def _deltas(anchor: bd.Curve, test: bd.Curve) -> Row:
     try:
         rate, quality = bd.bd_rate(anchor, test), bd.bd_quality(anchor, test)
     except BadArgument as error:
-        return dict.fromkeys(("bd_rate", "bd_quality", "low", "high")) | {"reason": str(error)}
+        return _refused(str(error))
     found = {"bd_rate": rate.value, "bd_quality": quality.value, "low": rate.low, "high": rate.high}
     return found | {"reason": None}
 

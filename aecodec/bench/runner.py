@@ -4,6 +4,7 @@ import datetime
 import json
 import multiprocessing
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,7 @@ from aecodec.bench.inputs import Failure, Input
 from aecodec.bench.metrics import METRICS, SLOW
 from aecodec.bench.results import Results
 from aecodec.bench.worker import Row, Unit
-from aecodec.errors import BadArgument, OutputExists, OutputUnwritable
+from aecodec.errors import BadArgument, BadData, OutputExists, OutputUnwritable
 
 DEFAULT_ANCHOR = "jpeg"
 FILES = "files"  # folder of the coded files
@@ -60,11 +61,19 @@ def run(
     pictures: files and folders; photographs of scikit-image if there are none. codecs: names, a name stands
     for its variants too; all by default. qualities: settings 0..100 for every codec, by default each codec's
     own. metrics: names of `aecodec.bench.metrics.METRICS`; by default all, the slow one at every second
-    quality. jobs: processes, by default one a core. Raises InputMissing, BadArgument, NoGpu.
+    quality. jobs: processes, by default one a core. Warns where pictures, codecs or files are missing among
+    the rows. Raises InputMissing, BadArgument, NoGpu, and BadData where nothing could be measured.
     """
     with TemporaryDirectory() as folder:
         made = plan([Path(p) for p in pictures], codecs, qualities, metrics, None, device, jobs)
-        return _measure_rows(made, Path(folder), resume=False)[0]
+        rows, failures = _measure_rows(made, Path(folder), resume=False)
+    missing: list[LeftOut | Failure] = [*made.left_out, *made.failures, *failures]
+    if not rows:
+        reasons = dict.fromkeys(fault.reason for fault in missing)
+        raise BadData(f"nothing could be measured: {'; '.join(reasons)}")
+    if missing:
+        warnings.warn(f"{len(missing)} missing among the rows, the first: {missing[0]}", stacklevel=2)
+    return rows
 
 
 def plan(
@@ -80,6 +89,8 @@ def plan(
 
     Arguments as of `run`; anchor: the codec that BD-rates are taken against, by default JPEG if it is there.
     """
+    if names is not None and not names:
+        raise BadArgument(f"no metric is named: give one or more of {', '.join(METRICS)}")
     for name in names or ():
         if name not in METRICS:
             raise BadArgument(f"there is no metric {name!r}: choose from {', '.join(METRICS)}")
@@ -118,7 +129,12 @@ def measure(
     """
     rows, failures = _measure_rows(plan, out, resume, progress)
     curves = results.curves(rows)
-    timed = [c for c in plan.codecs if timing and c.name in curves]
+    timed = [
+        speed.measure(codec, plan.device, curves[codec.name], rows, plan.pictures)
+        for codec in plan.codecs
+        if timing and codec.name in curves
+    ]
+    failures += [time for time in timed if isinstance(time, Failure)]
     weights = [codec.weights for codec in plan.codecs if isinstance(codec, Aec)]
     measured = [name for name in METRICS if any(row.get(name) is not None for row in rows)]
     return {
@@ -137,8 +153,8 @@ def measure(
         "rows": rows,
         "failures": [asdict(failure) for failure in (*plan.failures, *failures)],
         "curves": curves,
-        "bd": results.bd_table(curves, plan.anchor) if plan.anchor in curves else [],
-        "speed": [speed.measure(c, plan.device, curves[c.name], plan.pictures) for c in timed],
+        "bd": results.bd_table(rows, plan.anchor),
+        "speed": [time for time in timed if not isinstance(time, Failure)],
     }
 
 

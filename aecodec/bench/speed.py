@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from aecodec.bench import codecs, inputs
-from aecodec.bench.inputs import Input
+from aecodec.bench.inputs import Failure, Input
 from aecodec.bench.worker import Row
 
 RATE = 0.75  # bits per pixel: codecs are timed at the quality that came nearest to it
@@ -26,9 +26,26 @@ REPEATS, SECONDS = 10, 2.0  # calls in process, unless they take longer than thi
 PICTURES = 8  # at most, in process
 
 
-def measure(codec: codecs.BenchCodec, device: str, curve: Sequence[Row], pictures: Sequence[Input]) -> Row:
-    """Median seconds to encode and decode, seconds and peak megabytes of a cold start (the first picture)."""
+def measure(
+    codec: codecs.BenchCodec,
+    device: str,
+    curve: Sequence[Row],
+    rows: Sequence[Row],
+    pictures: Sequence[Input],
+) -> Row | Failure:
+    """Time a codec at the point of its curve nearest to RATE, on the pictures that have a row there."""
     point = min(curve, key=lambda p: abs(p["bpp"] - RATE))
+    there = {r["picture"] for r in rows if (r["codec"], r["quality"]) == (codec.name, point["quality"])}
+    able = [picture for picture in pictures if picture.name in there]
+    try:
+        return _times(codec, device, point, able)
+    except Exception as fault:  # codecs raise what they like
+        reason = f"not timed: {type(fault).__name__}: {fault}"
+        return Failure(able[0].name, codec.name, point["quality"], reason)
+
+
+def _times(codec: codecs.BenchCodec, device: str, point: Row, pictures: Sequence[Input]) -> Row:
+    """Median seconds to encode and decode, seconds and peak megabytes of a cold start (the first picture)."""
     quality, first = point["quality"], pictures[0]
     times: dict[str, list[float]] = {"encode_s": [], "decode_s": []}
     for picture in pictures[:PICTURES]:
@@ -60,8 +77,11 @@ def _cold(
 ) -> dict[str, float]:
     command = [sys.executable, "-m", "aecodec.bench.speed", what, codec.name, device, str(quality)]
     start = time.perf_counter()
-    run = subprocess.run([*command, source, target], capture_output=True, text=True, check=True)
+    run = subprocess.run([*command, source, target], capture_output=True, text=True)
     seconds = time.perf_counter() - start
+    if run.returncode:
+        last = run.stderr.strip().rpartition("\n")[2] or f"exit code {run.returncode}"
+        raise RuntimeError(f"in a new process: {last}")
     return {f"cold_{what}_s": seconds, f"{what}_peak_mb": float(run.stdout)}
 
 

@@ -1,4 +1,4 @@
-"""What plots and page have in common: names and units of the metrics, colours and marks of the codecs."""
+"""What tables, plots and page have in common: names of metrics, colours and marks of codecs."""
 
 import math
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ class Metric:
     unit: str = ""
     digits: int = 4  # after the point
     decibel: bool = False  # drawn and compared as -10 log10(1 - value): near 1 a linear axis shows nothing
+    short: str = ""  # heading of a column on a terminal, where the label is too wide or says too little
 
     @property
     def axis(self) -> str:
@@ -22,15 +23,15 @@ class Metric:
 
 
 METRICS = (
-    Metric("psnr", "PSNR (RGB)", "dB", 2),
-    Metric("psnr_pooled", "PSNR of the mean MSE", "dB", 2),
+    Metric("psnr", "PSNR (RGB)", "dB", 2, short="PSNR"),
+    Metric("psnr_pooled", "PSNR of the mean MSE", "dB", 2, short="pooled"),
     Metric("ms_ssim", "MS-SSIM", "dB: −10 log₁₀(1 − MS-SSIM)", 4, decibel=True),
     Metric("ssimulacra2", "SSIMULACRA2", "", 2),
     Metric("ssim", "SSIM"),
-    Metric("mse_255", "MSE", "levels of 255, squared", 2),
-    Metric("mae_255", "MAE", "levels of 255", 2),
-    Metric("mse", "MSE on [0, 1]", "", 6),
-    Metric("mae", "MAE on [0, 1]", "", 5),
+    Metric("mse_255", "MSE", "levels of 255, squared", 2, short="MSE 255"),
+    Metric("mae_255", "MAE", "levels of 255", 2, short="MAE 255"),
+    Metric("mse", "MSE on [0, 1]", "", 6, short="MSE"),
+    Metric("mae", "MAE on [0, 1]", "", 5, short="MAE"),
 )
 
 _IN_DECIBEL = {metric.key for metric in METRICS if metric.decibel}

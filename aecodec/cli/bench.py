@@ -63,13 +63,13 @@ def bench(
     try:
         from tqdm import tqdm
 
-        from aecodec.bench import outputs, runner, terminal
+        from aecodec.bench import inputs, outputs, runner, terminal
     except ModuleNotFoundError as missing:
         raise BadArgument(f"{missing.name} is not installed: pip install 'aecodec[bench]'") from missing
 
     plan = runner.plan(pictures, codecs, qualities, metrics, anchor, device, jobs)
     for left_out in plan.left_out:
-        click.echo(f"aec: {left_out.codec} is left out: {left_out.reason}", err=True)
+        click.echo(f"aec: {left_out}", err=True)
     with tqdm(unit=" picture x codec", disable=None, file=sys.stderr) as bar:
 
         def show(done: str, count: int, total: int) -> None:
@@ -80,8 +80,7 @@ def bench(
         command = shlex.join(["aec", *sys.argv[1:]])
         found = runner.measure(plan, out, resume=resume, command=command, timing=True, progress=show)
     for failure in found["failures"]:
-        about = ", ".join(str(failure[k]) for k in ("picture", "codec", "quality") if failure[k] is not None)
-        click.echo(f"aec: {about}: {failure['reason']}", err=True)
+        click.echo(f"aec: {inputs.Failure(**failure)}", err=True)
     if not found["rows"]:
         raise BadData("nothing could be measured: see the reasons above")
     made = outputs.write(plan, found, out)

@@ -14,7 +14,7 @@ async function loadPlotly() {
   document.head.append(script);
 }
 
-// Points of a codec in order of quality: {quality, bpp, value} where the metric was measured.
+// Points of a codec in order of quality: {quality, bpp, pictures, value} where the metric was measured.
 function pointsOf(codec, metric, picture) {
   const rows = picture === ""
     ? results.curves[codec] ?? []
@@ -22,7 +22,7 @@ function pointsOf(codec, metric, picture) {
   // Of one picture the pooled PSNR is its PSNR.
   const value = (row) => row[metric.key] ?? (metric.key === "psnr_pooled" ? row.psnr : null);
   return rows
-    .map((row) => ({ quality: row.quality, bpp: row.bpp, value: value(row) }))
+    .map((row) => ({ quality: row.quality, bpp: row.bpp, pictures: row.pictures ?? 1, value: value(row) }))
     .filter((point) => point.value != null && Number.isFinite(shown(point.value, metric)))
     .sort((a, b) => a.quality - b.quality);
 }
@@ -129,6 +129,7 @@ function listPoints(drawn, metric) {
   sortableTable(byId("points"), "Points of the chart", [
     { title: "Codec", value: (row) => label(row.codec), wide: true },
     { title: "Quality", value: (row) => row.quality, digits: 0 },
+    { title: "Pictures", value: (row) => row.pictures, digits: 0 },
     { title: "Bits per pixel", value: (row) => row.bpp, digits: 3 },
     { title: metric?.label ?? "Metric", value: (row) => row.value, digits: metric?.digits },
   ], rows);

@@ -15,7 +15,18 @@ function summary() {
     ? " Grey: published means over the same pictures (dashed: classical codecs); their sources stand at the end."
     : "";
   byId("chart-note").textContent =
-    "A point of the mean is the mean rate and the mean of the metric over the pictures at one quality." + why + grey;
+    "A point of the mean is the mean rate and the mean of the metric over the pictures at one quality." +
+    fewerPictures() + why + grey;
+}
+
+// Means that leave out pictures, which are hard or easy ones, do not compare with means over all of them.
+function fewerPictures() {
+  const count = results.pictures.length;
+  const fewer = results.codecs.flatMap(({ name }) => {
+    const least = Math.min(count, ...(results.curves[name] ?? []).map((point) => point.pictures));
+    return least < count ? [`${label(name)} (${least} of ${count})`] : [];
+  });
+  return fewer.length ? ` Over fewer pictures, so not comparable with the others: ${fewer.join(", ")}.` : "";
 }
 
 function setTheme(theme) {

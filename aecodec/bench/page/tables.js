@@ -44,9 +44,9 @@ function bdTable() {
   const digits = (row) => metric(row).digits;
   say("bd-note", results.bd.length
     ? `Against ${label(results.anchor)}: the mean difference in rate at equal quality (negative: fewer bits), and in ` +
-      "the metric at equal rate, over the range that both curves cover. PCHIP on the logarithm of the rate; nothing " +
-      "is extrapolated."
-    : "There is nothing to compare: BD-rate needs the anchor and one more codec.");
+      "the metric at equal rate, over the pictures that both codecs have at all their qualities and the range that both " +
+      "curves cover. PCHIP on the logarithm of the rate; nothing is extrapolated."
+    : "There is nothing to compare: BD-rate needs the anchor and one more codec, and PSNR, MS-SSIM or SSIMULACRA2.");
   if (!results.bd.length) return;
   sortableTable(byId("bd"), `BD-rate against ${label(results.anchor)}`, [
     { title: "Codec", value: (row) => label(row.codec), wide: true },
@@ -58,6 +58,7 @@ function bdTable() {
     { title: "Range", value: (row) => row.low,
       text: (row) => (row.low == null ? NONE : `${fixed(row.low, digits(row))} to ${fixed(row.high, digits(row))}`) },
     { title: "Points", value: (row) => row.points[1], text: (row) => row.points.join(" and ") },
+    { title: "Pictures", value: (row) => row.pictures, digits: 0 },
     { title: "Why refused", value: (row) => row.reason, text: (row) => row.reason ?? "", long: true },
   ], results.bd);
 }
@@ -66,7 +67,8 @@ const signed = (value, digits) => (value > 0 ? "+" : "") + fixed(value, digits);
 
 function speedTable() {
   say("speed-note", results.speed.length
-    ? "Medians. Encode and decode: in one process with the model loaded. Cold: a new process for the picture, from " +
+    ? "Encode and decode: in one process with the model loaded, medians over the pictures of so many megapixels each " +
+      "in the mean. Cold: a new process for the picture that is named, from " +
       "its start to its end; peak: the resident memory of that process."
     : "Times were not measured in this run.");
   if (!results.speed.length) return;
@@ -82,6 +84,8 @@ function speedTable() {
     column("Cold decode, s", "cold_decode_s", 2),
     column("Encode peak, MB", "encode_peak_mb", 0),
     column("Decode peak, MB", "decode_peak_mb", 0),
+    column("Pictures", "pictures", 0),
+    column("Megapixels", "megapixels", 2),
   ], results.speed);
 }
 

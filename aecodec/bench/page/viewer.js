@@ -98,7 +98,7 @@ function put(canvas, image) {
 function caption(side, shot) {
   const facts = shot.codec === ORIGINAL
     ? "what was encoded"
-    : `quality ${shot.quality} · ${fixed(shot.bpp, 3)} bpp · ${fixed(shot.psnr, 2)} dB`;
+    : `quality ${shot.quality} · ${fixed(shot.bpp, 3)} bpp` + (shot.psnr == null ? "" : ` · ${fixed(shot.psnr, 2)} dB`);
   byId(`${side}-caption`).replaceChildren(element("b", {}, shotName(shot.codec)), facts);
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 import aecodec
 from aecodec import models
@@ -34,13 +35,18 @@ def main() -> None:
     parser.add_argument("--sharp", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("specialized"))
     arguments = parser.parse_args()
-    found, _ = inputs.gather([arguments.folder])
+    found, failures = inputs.gather([arguments.folder])
+    for failure in failures:
+        print(f"left out: {failure.picture}: {failure.reason}")
+    if len(found) < 2:
+        parser.error(f"{arguments.folder} holds one picture: it takes one to train on and one to hold back")
     held_back = [picture.path for picture in found[::5]]
     released = models.find().path
     with tempfile.TemporaryDirectory() as folder:
         for number, picture in enumerate(p for p in found if p.path not in held_back):
             kind = "graphics" if arguments.sharp else "photo"  # graphics are never scaled
-            (Path(folder) / f"{kind}-{number}{picture.path.suffix}").symlink_to(picture.path.resolve())
+            copy = Path(folder) / f"{kind}-{number}.png"  # training reads fewer formats than are measured
+            Image.fromarray(inputs.load(picture.path)).save(copy, compress_level=1)
         job = Job(
             recipe(arguments.sharp),
             [Path(folder)],

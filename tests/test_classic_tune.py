@@ -76,6 +76,8 @@ def test_the_study_of_another_recipe_is_refused(sets, tmp_path):
     search(sets, tmp_path)._study()
     with pytest.raises(BadArgument, match="another recipe"):
         search(sets, tmp_path, rate=1e-3)._study()
+    with pytest.raises(BadArgument, match="another recipe"):
+        search(sets, tmp_path, name="other")._study()
 
 
 def test_bad_trials_are_cut_short_and_those_that_diverge_do_not_end_the_study(sets, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from aecodec.training.classic.data import Pictures
 from aecodec.training.classic.measure import Aec, Jpeg, Point, coded, curve, mosaics, mse_at, tiles
 from aecodec.training.classic.run import train
 from aecodec.training.classic.visualize import latents, load_network, visualize
+from aecodec.training.trainer import Budget
 
 FIGURES = ("grid", "compression", "features", "weights", "parameters", "training", "latents")
 
@@ -159,6 +160,18 @@ def test_bars_stand_for_all_parameters_of_layers_with_weights():
 def test_a_map_of_few_latents_without_classes_is_drawn(tmp_path):
     few = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
     assert lively(figures.latent_map(few, None, "few", tmp_path / "few.png"))
+
+
+@pytest.mark.parametrize("latents", [24, 1])
+def test_too_few_pictures_or_latents_make_no_map(classic_weights, labelled, tmp_path, latents):
+    few = labelled.where(slice(2 if latents > 1 else 12))
+    weights = classic_weights("dense")
+    if latents == 1:
+        made = recipe("dense", architecture=dataclasses.replace(TINY["dense"], latents=1))
+        weights = train(made, few, None, tmp_path, Budget(steps=2), CPU)
+    said = []
+    written = visualize(weights, few, tmp_path / "figures", CPU, said.append)
+    assert "latents" not in {path.stem for path in written} and "too few" in said[0]
 
 
 def test_weights_of_another_family_and_wrong_inputs_are_refused(weights, folder, tiny_model, tmp_path):

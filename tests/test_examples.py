@@ -169,6 +169,16 @@ def test_ray_dataset_refuses_to_write_into_what_it_reads(tmp_path):
     assert answer.returncode == 2 and "OUT lies in FOLDER" in answer.stderr
 
 
+def test_specialize_says_what_it_leaves_out_and_needs_two_pictures(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    crop(0, 0, 260).save(tmp_path / "in" / "one.png")
+    (tmp_path / "in" / "two.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit):
+        run("specialize", "in")
+    said = capsys.readouterr()
+    assert "left out: two" in said.out and "in holds one picture" in said.err
+
+
 @pytest.mark.slow
 def test_specialize_runs(run, tmp_path, capsys):
     """A training of a second: it must change little, and measure what it changed."""

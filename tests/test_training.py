@@ -13,9 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
-from aecodec.errors import BadData, BadRecipe, BadWeights, InputMissing, OutputUnwritable, TrainingDiverged
+from aecodec.cli import aec
+from aecodec.errors import (
+    BadData,
+    BadRecipe,
+    BadWeights,
+    InputMissing,
+    OutputUnwritable,
+    TrainingDiverged,
+    UnknownModel,
+)
 from aecodec.models import open_weights
 from aecodec.networks.architecture import Architecture, Pass
 from aecodec.networks.complexity import complexity
@@ -25,11 +35,14 @@ from aecodec.networks.integer import BOUND, load_layers, reach
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.export import export, import_weights
 from aecodec.training.objective import TrainedModel, gaussian_bits
+from aecodec.training.output import append, forget
 from aecodec.training.photo import PhotoTask
+from aecodec.training.processes import Processes
 from aecodec.training.quantise import Ranges, quantise
 from aecodec.training.recipe import Recipe, read_recipe
+from aecodec.training.run import Job, train
 from aecodec.training.start import start_linear
-from aecodec.training.trainer import Budget, Trainer
+from aecodec.training.trainer import LONGEST_STEP, Budget, Trainer
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 SMALL = Architecture(
@@ -137,6 +150,35 @@ def locate(source, patch):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("shard.tar", b"junk" * 300, "shard.tar cannot be read"),
+        ("index.csv", b"name,release\nx.png,no\n", "index.csv cannot be read.*columns file and release"),
+        ("index.csv", b"file,release\n\xff.png,no\n", "index.csv cannot be read"),
+    ],
+)
+def test_a_damaged_shard_or_index_is_refused_by_name(tmp_path, name, content, said):
+    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadData, match=said):
+        load_folders([tmp_path], 64)
+
+
+def test_what_cannot_be_learnt_as_it_is_is_left_out_and_named_and_grey_becomes_colour(tmp_path):
+    Image.fromarray(np.full((64, 64), 40000, np.uint16)).save(tmp_path / "16-bit.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    Image.open(PHOTO).crop((0, 0, 64, 64)).save(tmp_path / "flipped.png")
+    data = bytearray((tmp_path / "flipped.png").read_bytes())
+    data[data.index(b"IDAT") - 1] ^= 0x80  # a wrong length: Pillow raises SyntaxError
+    (tmp_path / "flipped.png").write_bytes(data)
+    Image.new("L", (64, 64), 7).save(tmp_path / "grey.png")
+    loaded = load_folders([tmp_path], 64)
+    assert loaded.names == ["grey.png"] and loaded.pixels[0].shape == (64, 64, 3)
+    assert loaded.skipped == ["16-bit.png", "dangling.png", "flipped.png", "folder.png"]
+
+
 # Recipes
 
 
@@ -152,6 +194,22 @@ def test_the_shipped_recipe_is_read_and_describes_the_default_architecture():
         ("name = 'x'\n[architecture]\ndepth = 3", "depth"),
         ("patch = 64", "name"),
         ("name = 'x'\npatch = 100", "multiples of 64"),
+        ("name = 'x'\npatch = 0", "patch = 0"),
+        ("name = 'x'\npatch = 'x'", "patch = 'x': give a whole number"),
+        ("name = 'x'\nbatch = 0", "batch = 0"),
+        ("name = 'x'\nlambdas = [0.4, 0.001]", "larger one last"),
+        ("name = 'x'\nlambdas = [0.4]", "highest"),
+        ("name = 'x'\nlate_share = -0.1", "late_share"),
+        ("name = 'x'\nflat_share = 1.0", "flat_share"),
+        ("name = 'x'\nmatrix_rate = 0", "matrix_rate"),
+        ("name = 'x'\nother_rate = 'high'", "other_rate = 'high'"),
+        ("name = 'x'\naverage = 1.0", "average"),
+        ("name = 'x'\nclip = 0", "clip"),
+        ("name = 'a/b'", "part of a file's"),
+        ("name = 'x'\nversion = 1.5", "version"),
+        ("name = 'x'\n[architecture]\nwidth = 0", "width = 0"),
+        ("name = 'x'\n[architecture]\nanalysis_blocks = [1]", "two whole numbers"),
+        ("name = 'x'\n[architecture]\nlatent_channels = 24", "passes must code each of the 24"),
         ("name =", "not a TOML file"),
     ],
 )
@@ -245,15 +303,126 @@ def test_resume_without_a_checkpoint_is_refused(folder, tmp_path):
         trainer(folder, tmp_path, 4).resume()
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(folder, tmp_path, monkeypatch):
+def test_a_run_that_diverges_keeps_the_last_good_checkpoint_and_says_whether_there_is_one(
+    folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr("aecodec.training.trainer.CHECKPOINT_EVERY", 0.0)
-    run = trainer(folder, tmp_path, 14)
+    for bad, said in ((3, "are in .*go on from them with --resume"), (0, "start again, no good weights")):
+        run = trainer(folder, tmp_path / str(bad), 5)
+        run.start()
+        poison_at(run, bad, monkeypatch)
+        with pytest.raises(TrainingDiverged, match=f"a weight is not finite at step {bad + 1}: .*{said}"):
+            run.run(ignore, ignore)
+        assert (run.out / "checkpoint.pt").exists() == bool(bad)
+    assert torch.load(tmp_path / "3" / "checkpoint.pt", weights_only=True)["step"] == 3
+
+
+def poison_at(run, step, monkeypatch):
     update = run._update
-    bad = torch.full((3,), math.nan)
-    monkeypatch.setattr(run, "_update", lambda *a: update(*a) if run.step < 3 else bad)
-    with pytest.raises(TrainingDiverged, match="not finite at step 4"):
+
+    def poisoned(*arguments):
+        measured = update(*arguments)
+        if run.step == step:
+            next(run.task.model.parameters()).data.fill_(math.nan)
+        return measured
+
+    monkeypatch.setattr(run, "_update", poisoned)
+
+
+def test_weights_that_are_not_finite_at_the_end_are_not_saved(folder, tmp_path, monkeypatch):
+    run = trainer(folder, tmp_path, 2)
+    run.start()
+    poison_at(run, 1, monkeypatch)
+    with pytest.raises(TrainingDiverged, match="not finite at step 2"):
         run.run(ignore, ignore)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=False)["step"] == 3
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_resumed_run_takes_the_learning_rates_of_its_recipe(folder, tmp_path):
+    run = trainer(folder, tmp_path, 4)
+    run.start()
+    run._update(run.task.model, run.task.patches.batch(4, 64), 0.5)
+    run.save()
+    resumed = trainer(folder, tmp_path, 4, dataclasses.replace(RECIPE, matrix_rate=1e-5))
+    resumed.resume()
+    resumed.warm = 1000
+    resumed._update(resumed.task.model, resumed.task.patches.batch(4, 64), 0.5)
+    assert resumed.task.optimizers["matrix"].param_groups[0]["lr"] == pytest.approx(1e-5)
+
+
+def test_logs_belong_to_the_run_and_end_at_its_checkpoint(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("aecodec.training.trainer.LOG_EVERY", 1)
+
+    def steps():
+        with (tmp_path / "log.csv").open(newline="") as file:
+            return [int(row["step"]) for row in csv.DictReader(file)]
+
+    run = trainer(folder, tmp_path, 2)
+    run.start()
+    run.run(ignore, ignore)
+    run.step = 3
+    run._log(torch.ones(3), 1.0, 0.5, ignore)  # as if killed after a row and before the next checkpoint
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("3,0.1")
+    resumed = trainer(folder, tmp_path, 3)
+    resumed.resume()
+    resumed.run(ignore, ignore)
+    assert steps() == [1, 2, 3]
+    fresh = trainer(folder, tmp_path, 1)
+    fresh.start()
+    assert not (tmp_path / "checkpoint.pt").exists() and not (tmp_path / "log.csv").exists()
+
+
+@pytest.mark.parametrize("content", ["", "epoch,loss\n", "epoch,loss\n3,0.5\n"])
+def test_a_log_without_rows_up_to_the_checkpoint_is_begun_anew(tmp_path, content):
+    log = tmp_path / "epochs.csv"
+    log.write_text(content)
+    forget(log, 2)
+    append(log, {"epoch": 3, "loss": 0.25})
+    assert log.read_text().split() == ["epoch,loss", "3,0.25"]
+
+
+def test_other_processes_draw_what_none_has_drawn_before(folder, tmp_path):
+    run = trainer(folder, tmp_path, 2)
+    run.save()
+    other = trainer(folder, tmp_path, 2)
+    other.processes = Processes(1, 2)
+    before = torch.get_rng_state(), other.task.patches.random.bit_generator.state
+    other.resume()
+    assert not torch.equal(torch.get_rng_state(), before[0])
+    assert other.task.patches.random.bit_generator.state != before[1]
+
+
+@pytest.mark.parametrize("damage", [b"", b"junk", None])
+def test_a_damaged_checkpoint_is_refused(folder, tmp_path, damage):
+    run = trainer(folder, tmp_path, 2)
+    run.save()
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:5000] if damage is None else damage)
+    with pytest.raises(BadData, match="cannot be read.*start without --resume"):
+        run.resume()
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(folder, tmp_path):
+    trainer(folder, tmp_path, 2).save()
+    other = dataclasses.replace(RECIPE, architecture=dataclasses.replace(SMALL, hyper_width=32))
+    with pytest.raises(BadRecipe, match="another architecture"):
+        trainer(folder, tmp_path, 2, other).resume()
+
+
+def test_time_in_which_the_process_was_stopped_is_no_training(folder, tmp_path, monkeypatch):
+    run = trainer(folder, tmp_path, 2)
+    times = iter(range(0, 10**7, 10**4))
+    monkeypatch.setattr("aecodec.training.trainer.time.monotonic", lambda: next(times))
+    run.run(ignore, ignore)
+    assert run.seconds == 2 * LONGEST_STEP
+
+
+@pytest.mark.gpu
+def test_a_run_on_a_gpu_ends_in_weights(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("aecodec.training.run.CALIBRATION_PATCHES", 9)
+    job = Job(RECIPE, [folder], None, tmp_path, Budget(steps=2), torch.device("cuda"))
+    assert train(job, ignore, ignore).suffix == ".safetensors"
 
 
 @pytest.mark.parametrize(
@@ -332,6 +501,43 @@ def test_weights_of_another_architecture_are_refused(folder, trained, tmp_path):
     path = export(trained, calibration(folder), tmp_path, "small", 1, {})
     with pytest.raises(BadWeights, match="another architecture"):
         import_weights(path, TrainedModel(dataclasses.replace(SMALL, hyper_width=32)))
+    with pytest.raises(UnknownModel, match="there is no weights file"):
+        import_weights(tmp_path / "none.safetensors", TrainedModel(SMALL))
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--steps", "0"], 2, "'--steps'"),
+        (["--minutes", "0"], 2, "0 minutes cannot be"),
+        (["--minutes", "nan"], 2, "nan minutes cannot be"),
+        (["--steps", "1", "--out", "FILE"], 31, "FILE cannot be written"),
+        (["--steps", "1", "--out", "/proc/nowhere"], 31, "/proc/nowhere cannot be written"),
+        (["--steps", "1", "--out", "fresh", "--resume"], 40, "no checkpoint"),
+    ],
+)
+def test_wrong_commands_end_in_a_sentence_and_leave_nothing(
+    folder, tmp_path, monkeypatch, arguments, code, said
+):
+    monkeypatch.chdir(tmp_path)
+    Path("FILE").write_text("")
+    Path("small.toml").write_text(SMALL_TOML.format(batch=4))
+    result = CliRunner().invoke(aec, ["train", "small.toml", "--data", str(folder), *arguments])
+    assert result.exit_code == code and said in result.stderr
+    assert sorted(os.listdir()) == ["FILE", "small.toml"]
+
+
+def test_a_full_disk_under_the_log_is_told_by_the_folder(folder, tmp_path, monkeypatch):
+    def full(log, row):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aecodec.training.trainer.append", full)
+    monkeypatch.setattr("aecodec.training.trainer.LOG_EVERY", 1)
+    with pytest.raises(OutputUnwritable, match=f"{tmp_path} cannot be written.*No space left"):
+        train(Job(RECIPE, [folder], None, tmp_path, Budget(steps=1), CPU), ignore, ignore)
 
 
 # Several processes
@@ -389,6 +595,7 @@ def test_minutes_are_refused_where_processes_could_not_agree_on_them(folder, tmp
 def test_a_run_leaves_what_a_person_wants_to_see(folder, tmp_path):
     run = aec_train(folder, tmp_path / "out", 4, "--steps", "100", "--val", str(folder))
     assert run.returncode == 0, run.stderr
+    assert "2 held-back pictures left out (unreadable, of other kinds or too small): " in run.stderr
     made = {path.suffix for path in (tmp_path / "out").iterdir()}
     assert {".pt", ".csv", ".png", ".safetensors", ".0"} <= made  # .0: TensorBoard's events
     assert "photographs, held back: level, bpp (estimated), PSNR in dB" in run.stderr

@@ -36,12 +36,23 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Folder for checkpoint, log and weights.",
 )
-@click.option("--minutes", type=float, help="How long to train, in minutes of training time.")
-@click.option("--steps", type=int, help="How long to train, in steps [classic: the recipe's epochs].")
 @click.option(
-    "--init", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Weights file to go on from."
+    "--minutes", type=options.positive("minutes"), help="How long to train, in minutes of training time."
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the output folder.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="How long to train, in steps [classic: the recipe's epochs].",
+)
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    metavar="NAME|FILE",
+    help="Weights to go on from: a name, or a .safetensors file.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on from the checkpoint in the output folder, which a new run removes."
+)
 @click.option(
     "--find-rate", is_flag=True, help="Do not train a classic autoencoder: suggest its learning rate."
 )

@@ -9,7 +9,7 @@ from aecodec.errors import BadArgument
 
 
 @click.command(
-    epilog="Example: aec tune recipes/classic/mnist.toml --data mnist:data --trials 20 --out study"
+    epilog="Example: aec tune recipes/classic/dense.toml --data mnist:data --trials 20 --out study"
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--data", required=True, metavar="FOLDER", help=options.SMALL_PICTURES)

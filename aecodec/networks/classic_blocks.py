@@ -10,6 +10,11 @@ from aecodec.errors import BadArgument
 SLOPE = 0.1  # of LeakyReLU below 0
 HEADS = 4  # of self-attention
 
+TORCHVISION = (
+    "torchvision, which cannot be imported ({}): install torch and torchvision in one command from one "
+    "index, as pytorch.org says"
+)
+
 
 def activation(dropout: float = 0.0) -> list[nn.Module]:
     """LeakyReLU, and dropout of whole channels, at 0 too: so names of layers do not depend on it."""
@@ -102,10 +107,7 @@ def resnet18(outputs: int) -> nn.Module:
     try:
         from torchvision.models import resnet18
     except (ImportError, RuntimeError) as fault:  # a wheel for CUDA beside PyTorch for the CPU: RuntimeError
-        raise BadArgument(
-            f"the kind resnet32 needs torchvision, which cannot be imported ({fault}): install torch and "
-            "torchvision in one command from one index, as pytorch.org says"
-        ) from fault
+        raise BadArgument(f"the kind resnet32 needs {TORCHVISION.format(fault)}") from fault
     network: nn.Module = resnet18(weights=None, num_classes=outputs)
     network.register_forward_pre_hook(_as_colours)
     return network

@@ -1,7 +1,6 @@
 """Pictures in memory as one flat uint8 buffer, and random patches cut from it."""
 
 import csv
-import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from aecodec.errors import BadData
+from aecodec import pictures
+from aecodec.errors import AecError, BadData
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm"}
 DOWNSCALES = (1.0, 1.0, 1.0, 1.25, 1.5, 2.0)  # a small set of pictures lasts longer when scales vary
@@ -24,22 +23,36 @@ def _withheld(folder: Path) -> set[str]:
     index = folder / "index.csv"
     if not index.is_file():
         return set()
-    with index.open(newline="") as file:
-        return {row["file"] for row in csv.DictReader(file) if row.get("release") == "no"}
+    try:
+        with index.open(newline="", encoding="utf-8") as file:
+            return {row["file"] for row in csv.DictReader(file) if row.get("release") == "no"}
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as fault:
+        raise BadData(
+            f"{index} cannot be read ({fault!r}): make it a table in UTF-8 with the columns file and release"
+        ) from fault
 
 
-def _streams(folder: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(shard or folder name, picture name, bytes) of every picture in a folder and in its tar shards."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".tar":
-            with tarfile.open(path) as tar:
-                for member in tar:
-                    if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
-                        stream = tar.extractfile(member)
-                        if stream is not None:
+def _sources(folder: Path) -> Iterator[tuple[str, str, Path | bytes]]:
+    """(shard or file's stem, picture name, file or bytes) of all pictures in a folder and its tar shards."""
+    path = folder
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in SUFFIXES:
+                yield path.stem, path.name, path
+            elif path.suffix == ".tar" and path.is_file():
+                with tarfile.open(path) as tar:
+                    for member in tar:
+                        stream = tar.extractfile(member) if member.isfile() else None
+                        if stream is not None and Path(member.name).suffix.lower() in SUFFIXES:
                             yield path.stem, Path(member.name).name, stream.read()
-        elif path.suffix.lower() in SUFFIXES:
-            yield path.stem, path.name, path.read_bytes()
+    except (OSError, EOFError, tarfile.TarError) as fault:
+        raise BadData(f"{path} cannot be read ({fault}): get it again, or take it away") from fault
+
+
+def _read(source: Path | bytes) -> np.ndarray:
+    """uint8 [H, W, 3], upright; alpha is left out. Raises AecError, also where values would be changed."""
+    pixels = pictures.upright(pictures.load(source, strict=True)).pixels
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 @dataclass
@@ -53,9 +66,9 @@ class Loaded:
 
 
 def load_folders(folders: list[Path], smallest: int) -> Loaded:
-    """Read every RGB picture with both sides at least `smallest` pixels.
+    """Read every picture with both sides at least `smallest` pixels; grey ones become colour.
 
-    Raises BadData when a folder is missing or not one picture can be used.
+    Raises BadData when a folder is missing, a shard or index damaged, or not one picture can be used.
     """
     loaded = Loaded([], [], [], [])
     for folder in folders:
@@ -64,12 +77,12 @@ def load_folders(folders: list[Path], smallest: int) -> Loaded:
                 f"{folder} is not a folder: give a folder of pictures or of tar files with pictures"
             )
         withheld = _withheld(folder)
-        for shard, name, data in _streams(folder):
+        for shard, name, source in _sources(folder):
             if name in withheld:
                 continue
             try:
-                pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-            except (OSError, ValueError):
+                pixels = _read(source)
+            except AecError:
                 loaded.skipped.append(name)
                 continue
             if min(pixels.shape[:2]) < smallest:

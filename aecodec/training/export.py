@@ -18,7 +18,7 @@ from torch import Tensor
 from aecodec.coding.latents import encode
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
 from aecodec.errors import BadWeights, OutputUnwritable
-from aecodec.models import SUFFIX, WEIGHTS_FORMAT, open_weights
+from aecodec.models import SUFFIX, WEIGHTS_FORMAT, find, open_weights
 from aecodec.networks.architecture import Architecture
 from aecodec.networks.blocks import LEVELS, LevelTable
 from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT
@@ -46,12 +46,12 @@ def export(
 
     `pictures`: calibration patches [1, 3, H, W], 0..1, sides multiples of 64, from the training data.
     """
-    model = model.float().cpu().eval()
+    model, pictures = model.float().cpu().eval(), [x.cpu() for x in pictures]
     beside = {f"analysis.{k}": t.half() for k, t in model.analysis.state_dict().items()}
     beside |= {f"hyper_analysis.{k}": t.half() for k, t in _full_tables(model.hyper_analysis).items()}
     beside |= {f"encoder.masters.{k}": t.half() for k, t in model.masters.state_dict().items()}
     beside["encoder.quality_levels"] = _quality_levels()
-    entropy, synthesis = _entropy_tensors(model, list(pictures)), _synthesis_tensors(model)
+    entropy, synthesis = _entropy_tensors(model, pictures), _synthesis_tensors(model)
     record = model.architecture.record()
     path = write_weights(Hyperprior, record, entropy, synthesis, beside, folder, name, version, card)
     Hyperprior(open_weights(path), torch.device("cpu"))
@@ -100,8 +100,8 @@ def write_weights(
 
 
 def import_weights(path: Path, model: TrainedModel) -> None:
-    """Load a weights file into a model that is to be trained further. Raises BadWeights."""
-    loaded = Hyperprior(open_weights(path), torch.device("cpu"))
+    """Load a weights file into a model that is to be trained further. Raises UnknownModel, BadWeights."""
+    loaded = Hyperprior(find(path), torch.device("cpu"))
     if loaded.architecture != model.architecture:
         raise BadWeights(
             f"{path} is of another architecture than the recipe: use the recipe it was trained with"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ class PhotoTask:
     """First the entropy model alone, then everything, at last on rounded latents without the analysis."""
 
     warm_up = 100  # steps of linearly rising learning rate, while the optimizers have no moments yet
-    rates = "matrix_rate or other_rate"
+    rate_keys = "matrix_rate or other_rate"
 
     def __init__(self, recipe: Recipe, patches: Patches, device: torch.device, rank: int = 0) -> None:
         self.recipe, self.patches, self.device = recipe, patches, device
@@ -87,6 +88,7 @@ class PhotoTask:
             self.patches.random.bit_generator.state = state["patches"]
         else:
             self.random.manual_seed(seed)
+            self.patches.random = np.random.default_rng(seed)
 
 
 def _optimizers(model: TrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:

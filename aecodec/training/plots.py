@@ -14,7 +14,7 @@ PANELS = (
     ("loss", "loss: weighted bpp + lambda 255² MSE"),
     ("bpp", "bits per pixel (estimated, all levels)"),
     ("psnr", "PSNR, dB (all levels)"),
-    ("rate", "learning-rate factor"),
+    ("rate_factor", "learning-rate factor"),
 )
 
 

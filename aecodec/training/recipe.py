@@ -1,20 +1,54 @@
 """Recipes: what is trained and how, in a TOML file with a fixed set of keys."""
 
 import dataclasses
+import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aecodec.errors import AecError, BadRecipe, InputMissing
 from aecodec.networks.architecture import Architecture
+from aecodec.networks.entropy import covers
 from aecodec.training.objective import LambdaRange
+
+Ranges = Mapping[str, tuple[float, float]]  # lowest and highest of each number, whole where these are
+
+RANGES: Ranges = {
+    "version": (1, 10**6),
+    "patch": (64, 2**14),
+    "late_patch": (64, 2**14),
+    "batch": (1, 2**16),
+    "late_share": (0.0, 1.0),
+    "graphics_share": (0.0, 1.0),
+    "entropy_share": (0.0, 1.0),
+    "rounded_share": (0.0, 1.0),
+    "flat_share": (0.0, 0.999999),
+    "matrix_rate": (1e-9, 1e3),
+    "other_rate": (1e-9, 1e3),
+    "linear_rate": (1e-9, 1e3),
+    "clip": (1e-6, 1e9),
+    "average": (0.0, 0.999999),
+}
+SIZES: Ranges = {  # of the architecture
+    "latent_channels": (1, 768),  # 16 x 16 x 3 values have no more components
+    "width": (1, 2**14),
+    "hyper_channels": (1, 2**14),
+    "hyper_width": (1, 2**14),
+    "scales": (2, 256),  # an index is a byte
+    "scale_first": (1e-3, 1e3),
+    "scale_ratio": (1.001, 10.0),
+}
+MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run. Shares are of the whole run, measured in minutes or steps, whichever is given."""
+    """One training run. Shares are of the whole run, measured in minutes or steps, whichever is given.
+
+    Raises BadRecipe for values that cannot be.
+    """
 
     name: str
     version: int = 1  # grows with every release of the name
@@ -34,13 +68,41 @@ class Recipe:
     lambdas: LambdaRange = LambdaRange(0.0010, 0.45)
     architecture: Architecture = field(default_factory=Architecture)
 
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_name(self.name)
+        check_numbers(self, RANGES)
+        if self.patch % 64 or self.late_patch % 64:
+            raise BadRecipe("patch and late_patch must be multiples of 64")
+        low, high = self.lambdas.lowest, self.lambdas.highest
+        if not 0 < low <= high < math.inf:
+            raise BadRecipe(f"lambdas = [{low}, {high}]: give two numbers above 0, the larger one last")
+        a = self.architecture
+        check_numbers(a, SIZES)
+        for blocks in (a.analysis_blocks, a.synthesis_blocks):
+            if len(blocks) != 2 or not all(type(n) is int and 0 <= n <= MOST_BLOCKS for n in blocks):
+                raise BadRecipe(f"blocks = {list(blocks)}: give two whole numbers")
+        if not covers(a):
+            raise BadRecipe(f"passes must code each of the {a.latent_channels} latent_channels just once")
+
+
+def check_name(name: object) -> None:
+    """Raise BadRecipe for a name that cannot be part of a file's."""
+    if not isinstance(name, str) or not name or "/" in name:
+        raise BadRecipe(f"name = {name!r}: give a name that can be part of a file's")
+
+
+def check_numbers(values: object, ranges: Ranges) -> None:
+    """Raise BadRecipe for an attribute that is no number of its range."""
+    for key, (low, high) in ranges.items():
+        value, whole = getattr(values, key), type(low) is int
+        if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
+            raise BadRecipe(f"{key} = {value!r}: give a {'whole ' * whole}number from {low} to {high}")
+
 
 def read_recipe(path: Path) -> Recipe:
     """Parse a recipe file. Raises BadRecipe naming the key, InputMissing."""
-    recipe = fill(Recipe, read_toml(path), path, _value)
-    if recipe.patch % 64 or recipe.late_patch % 64:
-        raise BadRecipe(f"{path}: patch and late_patch must be multiples of 64")
-    return recipe
+    return fill(Recipe, read_toml(path), path, _value)
 
 
 def is_classic(path: Path) -> bool:

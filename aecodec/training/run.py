@@ -12,6 +12,7 @@ from aecodec.errors import BadArgument
 from aecodec.training.data import Loaded, Patches, load_folders
 from aecodec.training.export import export, import_weights
 from aecodec.training.objective import TrainedModel
+from aecodec.training.output import checkpoint_of, made
 from aecodec.training.photo import PhotoTask
 from aecodec.training.processes import Processes, join, leave
 from aecodec.training.recipe import Recipe
@@ -45,7 +46,10 @@ def train(job: Job, say: Callable[[str], None], on_log: Callable[[Logged, float]
     if processes.count > 1 and job.budget.steps is None:
         raise BadArgument("several processes do not agree on minutes: give --steps under torchrun")
     try:
-        return _train(job, processes, device, say if processes.first else lambda line: None, on_log)
+        if job.resume:
+            checkpoint_of(job.out)
+        with made(job.out):
+            return _train(job, processes, device, say if processes.first else lambda line: None, on_log)
     finally:
         leave()
 
@@ -59,21 +63,13 @@ def _train(
 ) -> Path | None:
     torch.manual_seed(processes.rank)
     loaded = load_folders(job.data, job.recipe.patch)
-    _report(loaded, say)
-    validation = Validation(load_folders([job.val], 64)) if job.val and processes.first else None
+    _report(loaded, "pictures", say)
+    validation = _validation(job.val, say) if job.val and processes.first else None
     patches = Patches(loaded, device, processes.rank, job.recipe.graphics_share)
     del loaded
-    job.out.mkdir(parents=True, exist_ok=True)
     task = PhotoTask(job.recipe, patches, device, processes.rank)
     trainer = Trainer(task, job.budget, job.out, device, processes)
-    if job.resume:
-        trainer.resume()
-    elif job.init:
-        import_weights(job.init, task.model)
-        trainer.warm_start()
-    else:
-        trainer.start()
-
+    _begin(job, trainer, task)
     card: dict[str, Any] = {"recipe": dataclasses.asdict(job.recipe)}
     curves: dict[str, Curve] = {}
 
@@ -102,6 +98,17 @@ def _train(
     card |= {"steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
     calibration = [patches.batch(1, CALIBRATION_SIDE) for _ in range(CALIBRATION_PATCHES)]
     return export(averaged(), calibration, job.out, job.recipe.name, job.recipe.version, card)
+
+
+def _begin(job: Job, trainer: Trainer, task: PhotoTask) -> None:
+    """Fresh weights, those of a file, or the checkpoint."""
+    if job.resume:
+        trainer.resume()
+    elif job.init:
+        import_weights(job.init, task.model)
+        trainer.warm_start()
+    else:
+        trainer.start()
 
 
 def board(out: Path, say: Callable[[str], None]) -> Callable[[Logged], None]:
@@ -134,9 +141,15 @@ def _draw(out: Path, say: Callable[[str], None]) -> None:
     learning_curves(out / "log.csv", out / "curves.png")
 
 
-def _report(loaded: Loaded, say: Callable[[str], None]) -> None:
+def _validation(folder: Path, say: Callable[[str], None]) -> Validation:
+    loaded = load_folders([folder], 64)
+    _report(loaded, "held-back pictures", say)
+    return Validation(loaded)
+
+
+def _report(loaded: Loaded, what: str, say: Callable[[str], None]) -> None:
     pixels = sum(p.size // 3 for p in loaded.pixels) / 1e6
-    say(f"{len(loaded.pixels)} pictures, {pixels:.0f} megapixels")
+    say(f"{len(loaded.pixels)} {what}, {pixels:.0f} megapixels")
     if loaded.skipped:
         names = ", ".join(loaded.skipped[:5]) + (", ..." if len(loaded.skipped) > 5 else "")
-        say(f"{len(loaded.skipped)} pictures left out (unreadable or too small): {names}")
+        say(f"{len(loaded.skipped)} {what} left out (unreadable, of other kinds or too small): {names}")

@@ -1,6 +1,6 @@
 """The training loop, the same for every model: budget, optimizers, averaged weights, checkpoints, log."""
 
-import csv
+import copy
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -10,13 +10,14 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
-from aecodec.errors import BadData, OutputUnwritable, TrainingDiverged
+from aecodec.errors import BadData, BadRecipe, OutputUnwritable, TrainingDiverged
+from aecodec.training.output import append, checkpoint_of, forget
 from aecodec.training.processes import Processes
 
 LOG_EVERY = 100  # steps: reading the loss waits for the device, so it is read seldom
 CHECKPOINT_EVERY = 180.0  # seconds
+LONGEST_STEP = 60.0  # seconds: no step takes longer, but the process may be stopped in one
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ class Logged:
     minutes: float
     figures: dict[str, float]  # what the task measures, the loss first
     megapixels_per_second: float
-    rate: float  # factor on the learning rates
+    rate_factor: float  # on the learning rates
 
     def row(self) -> dict[str, float]:
         """All of it as columns of the log."""
         time = {"step": self.step, "minutes": self.minutes}
-        return time | self.figures | {"megapixels_per_second": self.megapixels_per_second, "rate": self.rate}
+        speed = {"megapixels_per_second": self.megapixels_per_second}
+        return time | self.figures | speed | {"rate_factor": self.rate_factor}
 
 
 class Task(Protocol):
@@ -74,7 +76,7 @@ class Task(Protocol):
         """Steps of linearly rising learning rate."""
 
     @property
-    def rates(self) -> str:
+    def rate_keys(self) -> str:
         """Keys of the recipe to lower when the loss is not finite."""
 
     def start(self) -> None:
@@ -118,32 +120,34 @@ class Trainer:
     ) -> None:
         self.task, self.budget, self.out, self.device = task, budget, out, device
         self.processes = processes
-        self.average = AveragedModel(task.model, avg_fn=self._average)
-        for optimizer in task.optimizers.values():
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
-        self.step, self.seconds, self.warm = 0, 0.0, 0
-
-    @property
-    def averaged(self) -> nn.Module:
-        """The exponential moving average of the weights: what is validated and exported."""
-        return self.average.module
+        self.averaged = copy.deepcopy(task.model)  # moving average: what is validated and exported
+        self.rates = {  # kept apart from the optimizers, whose checkpoints would bring back older ones
+            name: [group["lr"] for group in optimizer.param_groups]
+            for name, optimizer in task.optimizers.items()
+        }
+        self.step, self.seconds, self.warm, self.updates = 0, 0.0, 0, 0
 
     def start(self) -> None:
-        """Begin with fresh weights."""
+        """Begin with fresh weights, and without the checkpoint and log of an earlier run."""
         self.task.start()
-        self.averaged.load_state_dict(self.task.model.state_dict())
+        self._clear()
 
     def warm_start(self) -> None:
-        """Begin with the weights that the model has."""
+        """Begin with the weights that the model has, else as `start`."""
         self.task.warm_start()
+        self.updates = 1000
+        self._clear()
+
+    def _clear(self) -> None:
         self.averaged.load_state_dict(self.task.model.state_dict())
-        self.average.n_averaged.fill_(1000)
+        if self.processes.first:
+            for name in ("checkpoint.pt", "log.csv"):
+                (self.out / name).unlink(missing_ok=True)
 
     def run(self, on_log: Callable[[Logged, float], None], on_part: Callable[[], None]) -> None:
         """Train until the budget is spent; `on_part` after every part of the task.
 
-        Raises TrainingDiverged when the loss is not finite.
+        Raises TrainingDiverged when the loss or a weight is not finite.
         """
         network = compiled(self.processes.share(self.task.model), self.device)
         sums = torch.zeros((), device=self.device)
@@ -158,11 +162,10 @@ class Trainer:
                 spent = time.monotonic() - began
                 self._log(sums / steps, pixels / spent / 1e6, progress, on_log)
                 sums, steps, pixels, began = torch.zeros_like(sums), 0, 0, time.monotonic()
-            self.seconds += time.monotonic() - before
+            self.seconds += min(time.monotonic() - before, LONGEST_STEP)
             if self.task.part(self.step, self._progress()) > part and self.processes.first:
                 on_part()
             if time.monotonic() - saved > CHECKPOINT_EVERY:
-                self._require_finite(sums)
                 self.save()
                 saved = time.monotonic()
         self.save()
@@ -176,60 +179,67 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.task.model.parameters(), self.task.clip)
         factor = self._factor(progress)
         self.warm += 1
-        for optimizer in self.task.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
+        for name, optimizer in self.task.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * factor
             optimizer.step()
             optimizer.zero_grad()
-        self.average.update_parameters(self.task.model)
+        self._follow()
         return measured
 
     def _factor(self, progress: float) -> float:
         return self.task.factor(progress) * min(1.0, (self.warm + 1) / self.task.warm_up)
 
-    def _average(self, averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        decay = min(self.task.average, (1 + float(count)) / (10 + float(count)))
-        return averaged.lerp(current, 1 - decay)
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the averaged weights towards the model's, at first faster; what is counted is taken over."""
+        decay = min(self.task.average, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        averaged, model = self.averaged, self.task.model
+        torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1 - decay)
+        for kept, current in zip(averaged.buffers(), model.buffers(), strict=True):
+            kept.copy_(current)
 
     def _log(
         self, means: Tensor, speed: float, progress: float, on_log: Callable[[Logged, float], None]
     ) -> None:
         means, speed = self.processes.mean(means), speed * self.processes.count
-        self._require_finite(means)
+        if not torch.isfinite(means).all():
+            raise self._diverged("the loss")
         if not self.processes.first:
             return
         figures = self.task.figures(means.tolist())
         logged = Logged(self.step, self.seconds / 60, figures, speed, self._factor(progress))
-        path = self.out / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(logged.row())
-            writer.writerow(f"{value:.6g}" for value in logged.row().values())
+        row = {name: f"{value:.6g}" for name, value in logged.row().items()}
+        append(self.out / "log.csv", row | {"step": str(logged.step)})
         on_log(logged, progress)
 
-    def _require_finite(self, sums: Tensor) -> None:
-        if not torch.isfinite(sums).all():
-            raise TrainingDiverged(
-                f"the loss is not finite at step {self.step}: the last good weights are in {self.out}; "
-                f"lower {self.task.rates} in the recipe and go on from them with --resume"
-            )
+    def _diverged(self, what: str) -> TrainingDiverged:
+        advice = f"lower {self.task.rate_keys} in the recipe and"
+        if (self.out / "checkpoint.pt").exists():
+            advice = f"the last good weights are in {self.out}; {advice} go on from them with --resume"
+        else:
+            advice = f"{advice} start again, no good weights are saved yet"
+        return TrainingDiverged(f"{what} is not finite at step {self.step}: {advice}")
 
     def save(self) -> None:
         """Write the checkpoint beside its final name and rename it: a kill or a full disk leaves the old one.
 
-        Raises OutputUnwritable.
+        Raises TrainingDiverged where a weight is not finite, OutputUnwritable.
         """
+        networks = self.task.model, self.averaged
+        if not all(bool(t.isfinite().all()) for n in networks for t in n.state_dict().values()):
+            raise self._diverged("a weight")
         if not self.processes.first:
             return
         state = {
             "model": self.task.model.state_dict(),
-            "average": self.average.state_dict(),
+            "averaged": self.averaged.state_dict(),
             **{name: optimizer.state_dict() for name, optimizer in self.task.optimizers.items()},
             "step": self.step,
             "seconds": self.seconds,
             "warm": self.warm,
+            "updates": self.updates,
             "noise": torch.get_rng_state(),
             **self.task.state(),
         }
@@ -245,21 +255,39 @@ class Trainer:
             ) from fault
 
     def resume(self) -> None:
-        """Go on from the checkpoint in the output folder. Raises BadData when there is none."""
-        path = self.out / "checkpoint.pt"
-        if not path.exists():
-            raise BadData(f"{path}: no checkpoint to resume from: leave out --resume to start")
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=False)
+        """Go on from the checkpoint in the output folder, at the learning rates of the recipe.
+
+        Raises BadData when there is none or it is damaged, BadRecipe when it is of another architecture.
+        """
+        path = checkpoint_of(self.out)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception as fault:  # of damaged files: OSError, EOFError, RuntimeError, UnpicklingError ...
+            raise BadData(f"{path} cannot be read ({fault}): start without --resume") from fault
+        try:
+            self._restore(state)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as fault:
+            raise BadRecipe(
+                f"{path} is of another architecture than the recipe, or of another version of aecodec: use "
+                "the recipe it was trained with, or start without --resume"
+            ) from fault
+        if self.processes.first:
+            forget(self.out / "log.csv", self.step)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.task.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        self.averaged.load_state_dict(state["averaged"])
         for name, optimizer in self.task.optimizers.items():
             optimizer.load_state_dict(state[name])
-        self.step, self.seconds, self.warm = state["step"], state["seconds"], state["warm"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.warm, self.updates = state["warm"], state["updates"]
         if self.processes.first:
             torch.set_rng_state(state["noise"].cpu())
             self.task.restore(state, None)
         else:  # the states are those of the first process: draw something else than it, and than before
-            self.task.restore(state, self.step * self.processes.count + self.processes.rank)
+            seed = self.step * self.processes.count + self.processes.rank
+            torch.manual_seed(seed)
+            self.task.restore(state, seed)
 
 
 def compiled(network: nn.Module, device: torch.device) -> nn.Module:

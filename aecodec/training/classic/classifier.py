@@ -63,7 +63,11 @@ class Classifier(nn.Module):
                 network = cls(**json.loads(metadata["shape"]))
                 network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise BadData(f"{path} cannot be read as a classifier ({error}): train it again") from error
+            raise BadData(
+                f"{path} cannot be read as a classifier ({error}): give in classifier the path, from the "
+                "working folder, of one; benchmarks/classic.py leaves classifier.safetensors in its --work "
+                "folder"
+            ) from error
         return network.to(device).eval().requires_grad_(False)
 
 

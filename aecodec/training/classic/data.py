@@ -12,14 +12,11 @@ from torch import Tensor
 
 from aecodec import pictures
 from aecodec.errors import AecError, BadArgument, BadData
+from aecodec.networks.classic_blocks import TORCHVISION
 from aecodec.training.data import SUFFIXES
 
 SETS = {"mnist": "MNIST", "cifar10": "CIFAR10", "stl10": "STL10"}  # names of torchvision's classes
 MOST_PADDING = 8  # of the side a block must have: one part may be missing, as MNIST's 4 of 32 pixels are
-INSTALL = (
-    "torchvision cannot be imported ({}): install the build that fits your PyTorch, both in one command and "
-    "from one index, as in pip install torch==2.13.0 torchvision==0.28.0"
-)
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,10 @@ def fit(found: Pictures, channels: int, side: int) -> Pictures:
     """The pictures as a network with blocks of channels x side x side takes them.
 
     Somewhat smaller ones (MNIST in a network of 32 pixels) are padded on all sides by repeating their edges,
-    grey ones become colour. Raises BadData for other sizes, and for colour where the network is grey.
+    grey ones become colour. Raises BadData for other sizes, for colour where the network is grey, for none.
     """
+    if not len(found):
+        raise BadData(f"{found.name}: there are no pictures")
     missing = side - found.side
     if not 0 <= missing <= side // MOST_PADDING:
         raise BadData(
@@ -160,7 +159,7 @@ def _from_torchvision(name: str, folder: Path, split: str) -> Pictures:
     try:
         from torchvision import datasets
     except (ImportError, RuntimeError) as error:  # beside a PyTorch it was not built for: RuntimeError
-        raise BadArgument(INSTALL.format(error)) from error
+        raise BadArgument(f"{SETS[name]} needs {TORCHVISION.format(error)}") from error
     how: dict[str, Any] = {"split": split} if name == "stl10" else {"train": split == "train"}
     try:
         found = getattr(datasets, SETS[name])(folder, download=True, **how)

@@ -17,7 +17,7 @@ from torch import Tensor
 from aecodec.coding.latents import cheapest
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
 from aecodec.errors import BadWeights, TrainingDiverged
-from aecodec.models import open_weights
+from aecodec.models import find, open_weights
 from aecodec.networks.blocks import LEVELS
 from aecodec.networks.classic import Autoencoder, take_weights, weights_of
 from aecodec.networks.classic_model import FAMILY, ClassicModel
@@ -72,9 +72,9 @@ def export(
 def import_weights(path: Path, network: Autoencoder) -> None:
     """Load a weights file into a network of its architecture that is to be trained further.
 
-    Raises BadWeights.
+    Raises UnknownModel, BadWeights.
     """
-    loaded = load(open_weights(path), torch.device("cpu"))
+    loaded = load(find(path), torch.device("cpu"))
     if not isinstance(loaded, ClassicModel) or loaded.architecture != network.architecture:
         raise BadWeights(
             f"{path} is of another architecture than the recipe: use the recipe it was trained with"

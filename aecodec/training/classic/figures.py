@@ -92,6 +92,7 @@ def compression(curves: Mapping[str, Sequence[Point]], title: str, path: Path) -
                 [getattr(p, name) for p in known],
                 color=COLORS[number % len(COLORS)][0],
                 marker=MARKS[number % len(MARKS)][0],
+                linestyle="-" if number < len(COLORS) else "--",  # where the colours begin again
                 markersize=4,
                 linewidth=1.4,
                 label=codec,
@@ -148,13 +149,4 @@ def latent_map(latents: np.ndarray, labels: np.ndarray | None, title: str, path:
     axes.set(title=f"{title}: latents of {len(latents)} pictures by t-SNE", xticks=[], yticks=[])
     if labels is not None:
         axes.legend(title="class", markerscale=2.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return save(figure, path)
-
-
-def rates(rows: Sequence[tuple[float, float]], title: str, path: Path) -> Path:
-    """Loss against the learning rate with which it was reached, as the finder gives them."""
-    figure, axes = pyplot.subplots(figsize=(7, 4.4), layout="constrained")
-    axes.loglog(*zip(*rows, strict=True), color=COLORS[0][0], linewidth=1.4)
-    axes.set(title=title, xlabel="learning rate", ylabel="loss, smoothed")
-    tidy(axes)
     return save(figure, path)

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from aecodec.errors import BadArgument
-from aecodec.training.classic.data import Pictures, fit, load_both
+from aecodec.training.classic.data import Pictures, load_both
 from aecodec.training.classic.recipe import ClassicRecipe
 from aecodec.training.classic.run import train
+from aecodec.training.output import checkpoint_of, made
 from aecodec.training.run import board
 from aecodec.training.trainer import Budget, Logged
 
@@ -29,37 +30,34 @@ class ClassicJob:
     init: Path | None = None
     resume: bool = False
 
-    def pictures(self) -> tuple[Pictures, Pictures]:
-        """To train on, and to test with, at the size of the network. Raises BadData, BadArgument."""
-        a = self.recipe.architecture
-        found, test = (fit(part, a.channels, a.side) for part in load_both(self.data, self.val))
-        return found, test
-
 
 def run(job: ClassicJob, say: Say, on_log: Callable[[Logged, float], None]) -> Path:
     """Train, export, draw the figures into the output folder: the path of the weights."""
-    pictures, test = job.pictures()
-    say(f"{pictures.name}: {len(pictures)} pictures to train on, {len(test)} to test with")
-    job.out.mkdir(parents=True, exist_ok=True)
-    write = board(job.out, say)
+    if job.resume:
+        checkpoint_of(job.out)
+    with made(job.out):
+        pictures, test = load_both(job.data, job.val)
+        say(f"{pictures.name}: {len(pictures)} pictures to train on, {len(test)} to test with")
+        write = board(job.out, say)
 
-    def on_row(row: Logged, progress: float) -> None:
-        write(row)
-        on_log(row, progress)
+        def on_row(row: Logged, progress: float) -> None:
+            write(row)
+            on_log(row, progress)
 
-    weights = train(
-        job.recipe,
-        pictures,
-        test,
-        job.out,
-        job.budget,
-        job.device,
-        init=job.init,
-        resume=job.resume,
-        say=say,
-        on_log=on_row,
-    )
-    _draw(weights, test, job, say)
+        weights = train(
+            job.recipe,
+            pictures,
+            test,
+            job.out,
+            job.budget,
+            job.device,
+            init=job.init,
+            resume=job.resume,
+            say=say,
+            on_log=on_row,
+        )
+        say(f"the weights are in {weights}")  # whatever becomes of the figures
+        _draw(weights, test, job, say)
     return weights
 
 
@@ -72,8 +70,9 @@ def find(job: ClassicJob, say: Say) -> float:
         from aecodec.training.classic.rates import find_rate, save, suggested
     except ModuleNotFoundError as missing:
         raise BadArgument(f"{missing.name} is not installed: pip install 'aecodec[classic]'") from missing
-    rows = find_rate(job.recipe, job.pictures()[0], job.device)
-    save(rows, job.out)
+    with made(job.out):
+        rows = find_rate(job.recipe, load_both(job.data, job.val)[0], job.device)
+        save(rows, job.out)
     say(f"the loss over learning rates is in {job.out / 'rates.png'}")
     return suggested(rows)
 

@@ -55,7 +55,6 @@ def suggested(rows: Rows) -> float:
 
 def save(rows: Rows, out: Path) -> None:
     """Write rates.csv and rates.png into a folder."""
-    out.mkdir(parents=True, exist_ok=True)
     with (out / "rates.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("rate", "loss"), *rows])
     rate_curve(rows, suggested(rows), out / "rates.png")

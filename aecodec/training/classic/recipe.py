@@ -8,14 +8,14 @@ from typing import Any
 from aecodec.errors import BadRecipe
 from aecodec.networks.classic import RESIZABLE, SHAPES, ClassicArchitecture
 from aecodec.networks.classic_model import FAMILY
-from aecodec.training.recipe import fill, read_toml
+from aecodec.training.recipe import Ranges, check_name, check_numbers, fill, read_toml
 
 CHOICES = {
     "loss": ("mse", "mae", "feature"),
     "optimizer": ("adamw", "adam", "lion", "sgd"),
     "schedule": ("flat", "step", "cosine"),
 }
-RANGES = {  # lowest and highest of each number
+RANGES: Ranges = {
     "version": (1, 10**6),
     "epochs": (1, 10**6),
     "batch": (1, 2**16),
@@ -53,12 +53,8 @@ class ClassicRecipe:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise BadRecipe(f"{key} = {getattr(self, key)!r}: give {', '.join(allowed)}")
-        for key, (low, high) in RANGES.items():
-            value, whole = getattr(self, key), type(low) is int
-            if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
-                raise BadRecipe(f"{key} = {value!r}: give a {'whole ' * whole}number from {low} to {high}")
-        if not isinstance(self.name, str) or not self.name or "/" in self.name:
-            raise BadRecipe(f"name = {self.name!r}: give a name that can be part of a file's")
+        check_numbers(self, RANGES)
+        check_name(self.name)
         for key in ("classifier", "encoder"):
             if not isinstance(getattr(self, key), str | None):
                 raise BadRecipe(f"{key} = {getattr(self, key)!r}: give the path of a file")

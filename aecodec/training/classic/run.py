@@ -1,6 +1,5 @@
 """One training run of a classic autoencoder, from a recipe to a weights file."""
 
-import csv
 import dataclasses
 import os
 from collections.abc import Callable
@@ -11,10 +10,11 @@ import torch
 
 from aecodec.errors import BadArgument
 from aecodec.networks.classic import Autoencoder
-from aecodec.training.classic.data import Pictures
+from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.export import export, import_weights
 from aecodec.training.classic.recipe import ClassicRecipe
-from aecodec.training.classic.task import ClassicTask, check_fit
+from aecodec.training.classic.task import ClassicTask
+from aecodec.training.output import append, forget
 from aecodec.training.trainer import Budget, Logged, Trainer
 
 
@@ -58,18 +58,18 @@ def train(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise BadArgument("a classic autoencoder trains in one process: start it without torchrun")
     if test:
-        check_fit(recipe, test)
+        test = fit(test, recipe.architecture.channels, recipe.architecture.side)
     torch.manual_seed(recipe.seed)
     task = ClassicTask(recipe, pictures, device)
     trainer = Trainer(task, budget or Budget(steps=recipe.epochs * task.epoch_steps), out, device)
-    out.mkdir(parents=True, exist_ok=True)
     _begin(trainer, task, init, resume)
 
     def on_part() -> None:
         number = -(-trainer.step // task.epoch_steps)
         loss, mse = task.tested(trainer.averaged, test) if test else (None, None)
         epoch = Epoch(number, task.mean_loss(), loss, mse, trainer.seconds / 60)
-        _append(out / "epochs.csv", epoch)
+        row = dataclasses.asdict(epoch)
+        append(out / "epochs.csv", {k: "" if value is None else value for k, value in row.items()})
         shown = "" if loss is None else f", test {loss:.6f}"
         say(f"epoch {number}: train {epoch.train_loss:.6f}{shown} ({recipe.loss}), {epoch.minutes:.1f} min")
         on_epoch(epoch)
@@ -83,38 +83,20 @@ def train(
     }
     network = trainer.averaged
     assert isinstance(network, Autoencoder)
-    return export(network, pictures.pixels, out, recipe.name, recipe.version, card)
+    return export(network, task.pictures.pixels, out, recipe.name, recipe.version, card)
 
 
 def _begin(trainer: Trainer, task: ClassicTask, init: Path | None, resume: bool) -> None:
-    """Fresh weights, those of a file, or the checkpoint; with the logs that belong to them."""
+    """Fresh weights, those of a file, or the checkpoint; with the epochs that belong to them."""
     epochs = trainer.out / "epochs.csv"
     if resume:
         trainer.resume()
-        _forget(epochs, trainer.step // task.epoch_steps)
+        forget(epochs, trainer.step // task.epoch_steps)
         return
-    for log in (epochs, trainer.out / "log.csv"):
-        log.unlink(missing_ok=True)
+    trainer.out.mkdir(parents=True, exist_ok=True)
     if init:
         import_weights(init, task.model)
         trainer.warm_start()
     else:
         trainer.start()
-
-
-def _append(path: Path, epoch: Epoch) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(field.name for field in dataclasses.fields(Epoch))
-        writer.writerow("" if value is None else value for value in dataclasses.astuple(epoch))
-
-
-def _forget(path: Path, last: int) -> None:
-    """Leave out the epochs after the checkpoint: they will be trained again."""
-    if path.exists():
-        with path.open(newline="") as file:
-            header, *rows = list(csv.reader(file))
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= last)])
+    epochs.unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from aecodec.errors import BadData, BadWeights
+from aecodec.errors import BadWeights
 from aecodec.networks.classic import build, weights_of
-from aecodec.training.classic.data import Pictures
+from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.losses import make_loss
 from aecodec.training.classic.optim import factor, make_optimizer
 from aecodec.training.classic.recipe import ClassicRecipe
@@ -26,17 +26,18 @@ PREFIXES = ("analysis.", "encoder.", "module.", "")  # of encoders in weights fi
 class ClassicTask:
     """Epochs over pictures in memory; the order within each follows from its number."""
 
-    rates = "rate"
+    rate_keys = "rate"
 
     def __init__(self, recipe: ClassicRecipe, pictures: Pictures, device: torch.device) -> None:
         """Raises BadData where pictures and network do not fit, and what the recipe's files raise."""
-        check_fit(recipe, pictures)
+        self.pictures = fit(pictures, recipe.architecture.channels, recipe.architecture.side)
         self.recipe, self.device = recipe, device
         self.clip, self.average = recipe.clip, recipe.average
         self.model = build(recipe.architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = make_loss(recipe, device)
         self.optimizers = {"optimizer": make_optimizer(recipe, self.model.parameters())}
-        self.pixels = torch.from_numpy(pictures.pixels).permute(0, 3, 1, 2).to(device)  # uint8, channels last
+        pixels = torch.from_numpy(self.pictures.pixels)
+        self.pixels = pixels.permute(0, 3, 1, 2).to(device)  # uint8, channels last
         self.epoch_steps = max(len(self.pixels) // recipe.batch, 1)
         self.warm_up = min(WARM_UP, max(self.epoch_steps // 2, 1))
         self.losses = torch.zeros((), device=device), 0  # sum and steps of this epoch
@@ -124,18 +125,6 @@ class ClassicTask:
         self.losses = state["losses"]
 
 
-def check_fit(recipe: ClassicRecipe, pictures: Pictures) -> None:
-    """Raise BadData unless the pictures have the side and channels of the recipe's network."""
-    a, found = recipe.architecture, pictures.pixels.shape
-    if len(found) != 4 or found[1:] != (a.side, a.side, a.channels):
-        raise BadData(
-            f"{pictures.name}: the pictures are {'x'.join(map(str, found[1:]))}, but the network takes "
-            f"{a.side}x{a.side}x{a.channels}: give others, or change side and channels in the recipe"
-        )
-    if not found[0]:
-        raise BadData(f"{pictures.name}: there are no pictures")
-
-
 def take_encoder(path: Path, encoder: nn.Module) -> int:
     """Take the tensors of a file that have the names and shapes of an encoder's; returns how many.
 
@@ -160,7 +149,10 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
         return {name: t for name, t in found.items() if isinstance(t, Tensor)}
     except (OSError, SafetensorError, RuntimeError, AttributeError, pickle.UnpicklingError) as fault:
-        raise BadWeights(f"{path} cannot be read as weights ({fault}): give a file of tensors") from fault
+        raise BadWeights(
+            f"{path} cannot be read as weights ({fault}): give in encoder the path, from the working folder, "
+            "of an encoder's tensors; benchmarks/classic.py leaves encoder.safetensors in its --work folder"
+        ) from fault
 
 
 def _renamed(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

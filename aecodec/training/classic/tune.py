@@ -23,6 +23,7 @@ from aecodec.training.classic.data import Pictures  # noqa: E402
 from aecodec.training.classic.measure import Aec, curve, mse_at  # noqa: E402
 from aecodec.training.classic.recipe import ClassicRecipe  # noqa: E402
 from aecodec.training.classic.run import Epoch, train  # noqa: E402
+from aecodec.training.output import made  # noqa: E402
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 STARTING_TRIALS = 5  # that are never cut short, for others to be compared with
@@ -54,8 +55,13 @@ class Search:
         """Go on until the study in `out` has so many finished trials: the path of the best one's recipe.
 
         `out` then holds study.db, best.toml, plots, and the weights of each trial in a folder of its own.
-        Raises BadArgument for the study of another recipe, or if no trial was finished well.
+        Raises BadArgument for the study of another recipe, or if no trial was finished well; OutputUnwritable
+        where `out` cannot be.
         """
+        with made(self.out):
+            return self._run(trials, say)
+
+    def _run(self, trials: int, say: Callable[[str], None]) -> Path:
         study = self._study()
         while (finished := len(study.get_trials(states=FINISHED))) < trials:
             study.sampler = optuna.samplers.TPESampler(seed=finished)  # else a resumed study repeats itself
@@ -74,10 +80,9 @@ class Search:
 
     def _study(self) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.out.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
             storage=f"sqlite:///{self.out / 'study.db'}",
-            study_name=self.recipe.name,
+            study_name="aecodec",  # one a folder, so that another recipe is refused below
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(STARTING_TRIALS, n_warmup_steps=1),
         )

@@ -14,6 +14,7 @@ from aecodec.networks.load import load
 from aecodec.training.classic import anatomy, figures
 from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.measure import Aec, Jpeg, curve
+from aecodec.training.output import made
 
 CURVE_PICTURES = 500  # enough for a curve; the grid shows the first few
 BATCH = 500
@@ -31,21 +32,23 @@ def visualize(
     name = found.name
     a = network.architecture
     pictures = fit(pictures, a.channels, a.side)
-    out.mkdir(parents=True, exist_ok=True)
-    written = [
-        *_results(weights, name, pictures, out, device),
-        *_anatomy(network, name, pictures, out),
-    ]
     log = weights.parent / "epochs.csv"
-    if log.exists():
-        kind = found.card.get("recipe", {}).get("loss", "of the recipe")
-        runs = {name: figures.losses_of(log)}
-        written.append(figures.training(runs, kind, f"{name}: training", out / "training.png"))
-    try:
+    with made(out):
+        written = [
+            *_results(weights, name, pictures, out, device),
+            *_anatomy(network, name, pictures, out),
+        ]
+        if log.exists() and (losses := figures.losses_of(log)):
+            kind = found.card.get("recipe", {}).get("loss", "of the recipe")
+            written.append(figures.training({name: losses}, kind, f"{name}: training", out / "training.png"))
         y = latents(network, pictures.where(slice(figures.DOTS)), device)
-        written.append(figures.latent_map(y, pictures.labels, name, out / "latents.png"))
-    except ModuleNotFoundError as missing:
-        say(f"no map of the latents: {missing.name} is not installed: pip install 'aecodec[classic]'")
+        if len(y) < 3 or y.shape[1] < 2:
+            say(f"no map of the latents: {len(y)} pictures and {y.shape[1]} latents are too few for one")
+            return written
+        try:
+            written.append(figures.latent_map(y, pictures.labels, name, out / "latents.png"))
+        except ModuleNotFoundError as missing:
+            say(f"no map of the latents: {missing.name} is not installed: pip install 'aecodec[classic]'")
     return written
 
 

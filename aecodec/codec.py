@@ -1,5 +1,6 @@
 """Codec: picture -> tiles -> latents -> words -> file, and back."""
 
+import os
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
@@ -12,18 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aecodec import alpha, batches, container, lossless, models, pictures, rate, salvage
+from aecodec import alpha, batches, container, lossless, memory, models, pictures, rate, salvage
 from aecodec.container import Container, Header, Tile
 from aecodec.devices import has_bfloat16, pick_device
 from aecodec.drawing import check, draw_alpha, draw_tiles
-from aecodec.errors import BadArgument, BadQuality, Damaged, TooLarge
+from aecodec.errors import BadArgument, BadQuality, Damaged, TargetOutOfReach
 from aecodec.networks.load import load
 from aecodec.networks.model import Model
 from aecodec.neural import Latents, encode_tiles, read_latents
 from aecodec.pictures import MAX_PIXELS, Picture
+from aecodec.rate import Goal
 from aecodec.salvage import Salvaged
-from aecodec.threads import MAX_WORKERS, exact, in_order, workers
-from aecodec.tiles import TILE_SIZE, Box, region_box
+from aecodec.threads import exact, in_order, workers
+from aecodec.tiles import Box, region_box
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,10 +35,6 @@ Precision = Literal["float32", "fast"]
 Region = tuple[int, int, int, int]  # x, y, width, height
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-
-# Bytes a pixel, at most, while a picture is decoded: for pixels and latents of two rows of tiles, and for the
-# activations of the tiles that are worked on at a time, or for the copies of one lossless tile.
-PICTURE_BYTES, TILE_BYTES, LOSSLESS_TILE_BYTES = 12, 110, 16
 
 
 class Codec:
@@ -61,12 +59,14 @@ class Codec:
         precision: Precision = "float32",
     ) -> None:
         """Nothing is loaded until it is needed. Raises NoGpu, BadArgument."""
+        if model is not None and not isinstance(model, str | os.PathLike):
+            raise BadArgument(f"model {model!r}: give a name, or the path of a weights file")
         if precision not in ("float32", "fast"):
             raise BadArgument(f"precision {precision!r}: give 'float32' or 'fast'")
         self.model, self.device, self.max_pixels = model, pick_device(device), max_pixels
         self.precision = precision
         self._made_from = model, device, max_pixels, precision
-        self._loaded: dict[Path, Model] = {}
+        self._loaded: dict[tuple[Path, bytes, bytes], Model] = {}
         self._lock = threading.Lock()
 
     def encode(
@@ -136,22 +136,37 @@ class Codec:
         quality: 0..100. Or one of these takes its place: target_size, bytes of the whole file, never above
         and within 2 %, or as near as two levels leave; bpp, bits of the whole file a pixel, within 2 %; psnr,
         dB over the pixels, within 0.1 dB. Then the quality lies between min_quality and max_quality.
-        Unless a model was named, a picture is kept without loss where that takes no more bytes.
+        Unless a model was named, a picture is kept without loss where that takes no more bytes than the model
+        would, or than were asked for.
         Raises BadQuality, BadArgument, TargetOutOfReach.
         """
         goal = rate.goal(target_size, bpp, psnr, min_quality, max_quality)
         model = self._encoder()
         file = _frame(model, picture, model.level(_checked(quality)))
-        if target_size is not None and self.model is None:
-            small = lossless.within(picture, file, target_size)
+        if goal is not None:
+            return self._sought(model, picture, file, goal)
+        with exact():
+            tiles = tuple(encode_tiles(model, alpha.filled(picture), file.header))
+        return self._finished(picture, replace(file, tiles=tiles))
+
+    def _sought(self, model: Model, picture: Picture, file: Container, goal: Goal) -> bytes:
+        """The file of a picture that comes nearest to a goal. `file`: all but its tiles."""
+        most = goal.most_bytes(picture.pixels.shape[0] * picture.pixels.shape[1])
+        if most is not None and self.model is None:
+            small = lossless.within(picture, file, most)
             if small is not None:
                 return container.write(small)
-        pixels = alpha.filled(picture)
-        with exact():
-            if goal is not None:
-                return rate.encode(model, pixels, file.header, partial(_write, file), goal)
-            tiles = tuple(encode_tiles(model, pixels, file.header))
-        return self._finished(picture, replace(file, tiles=tiles))
+        try:
+            with exact():
+                data = rate.encode(model, alpha.filled(picture), file.header, partial(_write, file), goal)
+        except TargetOutOfReach:
+            if goal.unit != "dB" or self.model is not None:
+                raise
+            data = self.compress(picture, goal.max_quality)
+            if container.read_header(data)[0].has_model:  # it takes less with loss
+                raise
+            return data
+        return self._finished(picture, container.read(data))
 
     def compress_batch(self, batch: Sequence[Picture], quality: float = 75) -> list[bytes]:
         """Each picture as `compress` does it; on a GPU those of one padded size go through it together.
@@ -178,7 +193,7 @@ class Codec:
         return self._in_batches(compress, batch, keys, [shape[0] * shape[1] for shape in shapes])
 
     def decompress(self, data: bytes, *, region: Region | None = None) -> Picture:
-        """The bytes of an .aec file -> picture.
+        """The bytes of an .aec file -> picture; `decode` takes paths, and gives images, arrays and tensors.
 
         region: x, y, width and height, in pixels as they are stored: an orientation in EXIF is not applied.
         Then memory and time follow the region, and only those tiles are read and checked on which it depends;
@@ -217,18 +232,19 @@ class Codec:
         sizes = [file.header.width * file.header.height for file in files]
         return self._in_batches(decompress, list(zip(batch, files, strict=True)), map(_key, files), sizes)
 
-    def salvage(self, data: bytes) -> Salvaged:
-        """Decode what is intact of a damaged file; damaged tiles are grey, and opaque.
+    def salvage(self, data: bytes | str | Path) -> Salvaged:
+        """Decode what is intact of bytes or of the file at a path; damaged tiles are grey, and opaque.
 
-        Raises what `decompress` raises where nothing can be salvaged: the header is damaged, or every tile.
+        Raises what `decode` raises where nothing can be salvaged: the header is damaged, or every tile.
         """
+        data = pictures.read_source(data)
         header, _ = self._look(data)
         with exact():
             return salvage.salvage(self._model_of(header), data)
 
-    def verify(self, data: bytes) -> None:
-        """Check all of a file, down to the latents, without drawing it. Raises what `decompress` raises."""
-        file = self._read(data)
+    def verify(self, data: bytes | str | Path) -> None:
+        """Check all of a file, down to the latents, without drawing it. Raises what `decode` raises."""
+        file = self._read(pictures.read_source(data))
         with exact():
             check(self._model_of(file.header), file)
 
@@ -269,7 +285,7 @@ class Codec:
         """The header, and the box of a region or of the whole picture, which is not too large to decode."""
         header, _ = container.read_header(data)
         box = region_box(region, header.width, header.height)
-        _check_size(header, box, self.max_pixels)
+        memory.check(header, box, self.max_pixels)
         return header, box
 
     def _read(self, data: bytes) -> Container:
@@ -292,11 +308,12 @@ class Codec:
         return model
 
     def _load(self, weights: models.Weights) -> Model:
+        key = weights.path, weights.entropy_id, weights.synthesis_id  # a file may have been replaced
         with self._lock, torch.device("cpu"):
-            if weights.path not in self._loaded:
+            if key not in self._loaded:
                 fast = self.precision == "fast" and has_bfloat16(self.device)
-                self._loaded[weights.path] = load(weights, self.device, fast)
-            return self._loaded[weights.path]
+                self._loaded[key] = load(weights, self.device, fast)
+            return self._loaded[key]
 
 
 def _checked(quality: Any) -> float:
@@ -349,22 +366,6 @@ def _as_tensor(samples: np.ndarray) -> Tensor:
 
 def _write(file: Container, header: Header, tiles: Sequence[Tile]) -> bytes:
     return container.write(replace(file, header=header, tiles=tuple(tiles)))
-
-
-def _check_size(header: Header, box: Box, max_pixels: int) -> None:
-    """Refuse what takes more memory than a picture of `max_pixels` in tiles as this encoder writes them."""
-    pixels = box.width * box.height
-    needed = _decoding_bytes(pixels, header.tile_size, header.has_model)
-    if pixels > max_pixels or needed > _decoding_bytes(max_pixels, TILE_SIZE):
-        raise TooLarge(
-            f"the picture is {box.width} x {box.height} pixels in tiles of {header.tile_size}, above "
-            f"the limit of {max_pixels}: decoding takes about {needed / 1e9:.1f} GB; raise max_pixels for it"
-        )
-
-
-def _decoding_bytes(pixels: int, tile_size: int, has_model: bool = True) -> int:
-    at_work = MAX_WORKERS * TILE_BYTES if has_model else LOSSLESS_TILE_BYTES
-    return pixels * PICTURE_BYTES + min(pixels * TILE_BYTES, tile_size**2 * at_work)
 
 
 def _check_latents(header: Header, model: Model) -> None:

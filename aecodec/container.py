@@ -378,7 +378,7 @@ def _check_ranges(header: Header, cursor: Cursor) -> None:
         raise cursor.damaged("synthesis id", f"is {header.synthesis_id.hex()}, but the entropy id is 0")
 
 
-def _counts(header: Header) -> tuple[int, int]:
+def counts(header: Header) -> tuple[int, int]:
     """Number of tiles and of alpha tiles."""
     rows, columns = tile_grid(header.width, header.height, header.tile_size)
     return rows * columns, rows * columns if header.alpha and not header.alpha_in_tiles else 0
@@ -388,7 +388,7 @@ def _read_index(data: Bytes, whole: bool) -> Index:
     """The index; with `whole` only if the file has room for all the sections that its header counts."""
     header, start = read_header(data)
     cursor = Cursor(_view(data), "index", start)
-    tiles, alpha = _counts(header)
+    tiles, alpha = counts(header)
     if not tiles + alpha <= header.sections <= tiles + alpha + MAX_METADATA_SECTIONS:
         raise Damaged(
             f"header: number of sections before byte {start - CRC_BYTES} is {header.sections}, but there are "
@@ -436,7 +436,8 @@ def _metadata(data: Bytes, index: Index, faults: list[FormatError] | None = None
     at, last_tag = index.alpha[-1], -1
     with _noted(faults):
         Cursor(view, "file").require(at, "what the index announces")
-    for number in range(index.header.sections - sum(_counts(index.header))):
+    extra = index.header.sections - sum(counts(index.header))
+    for number in range(min(extra, MAX_METADATA_SECTIONS)):  # salvage comes with counts that cannot be
         cursor = Cursor(view, f"metadata section {number}", at)
         with _noted(faults):
             section = _metadata_section(cursor, last_tag)

@@ -32,6 +32,7 @@ def draw_tiles(
     boxes = tile_boxes(header.width, header.height, header.tile_size)
     shown = dict.fromkeys(tiles_under(region, header.width, header.tile_size))  # in order, quick to look up
     samples = np.full((region.height, region.width, header.channels + header.alpha_in_tiles), GREY, np.uint8)
+    samples[:, :, header.channels :] = OPAQUE
 
     def y_hat(number: int) -> np.ndarray | None:
         """The latents of a tile of the model; any other tile is drawn at once and has none."""

@@ -47,7 +47,7 @@ class BadQuality(AecError):
 
 
 class BadArgument(AecError):
-    """A value handed to the Python API has the wrong type, shape or range."""
+    """A value that was given has the wrong type, shape or range."""
 
     exit_code = 8
 

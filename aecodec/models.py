@@ -21,7 +21,6 @@ from aecodec.errors import BadWeights, SynthesisMismatch, UnknownModel
 WEIGHTS_FORMAT = "aecodec-weights-1"
 SUFFIX = ".safetensors"
 DEFAULT_MODEL = "photo"
-ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES = 8, 4
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,17 @@ def _open_weights(path: Path, time: int, size: int) -> Weights:
             metadata = file.metadata() or {}
         if metadata.get("format") != WEIGHTS_FORMAT:
             raise BadWeights(f"{path} is not a weights file of aecodec: give one that `aec train` wrote")
+        architecture, card = json.loads(metadata["architecture"]), json.loads(metadata["card"])
+        if not isinstance(architecture, dict) or not isinstance(card, dict):
+            raise ValueError("architecture and card must be JSON objects")
         return Weights(
             path,
             metadata["name"],
             int(metadata["version"]),
             bytes.fromhex(metadata["entropy_id"]),
             bytes.fromhex(metadata["synthesis_id"]),
-            json.loads(metadata["architecture"]),
-            json.loads(metadata["card"]),
+            architecture,
+            card,
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise _unreadable(path, error) from error

@@ -28,7 +28,7 @@ class Hidden(NamedTuple):
     is_grey: bool = False
 
 
-NOTHING = Hidden()  # an image in memory hides nothing
+NOTHING = Hidden()  # of an image in memory nothing more is known
 
 
 def flatten(image: Image.Image, hidden: Hidden) -> tuple[Image.Image, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from aecodec import container
 from aecodec.coding import latents
 from aecodec.coding.latents import Coded
 from aecodec.container import Container, Header, Tile
-from aecodec.errors import LatentsMismatch
+from aecodec.errors import Damaged, LatentsMismatch
 from aecodec.networks.model import Model
 from aecodec.threads import in_order, workers
 from aecodec.tiles import Box, padded, tile_box, tile_boxes, tiles_under
@@ -76,12 +76,15 @@ YHat = Callable[[int], np.ndarray | None]  # number of a tile -> y_hat in sixtee
 
 
 def decode_tile(model: Model, header: Header, number: int, tile: Tile) -> np.ndarray:
-    """y_hat of a tile of the model in sixteenths: int32 [M, h, w]. Raises LatentsMismatch."""
+    """y_hat of a tile of the model in sixteenths: int32 [M, h, w]. Raises LatentsMismatch, Damaged."""
     area = _box(header, number).latents(model.stride)
     shape = header.latent_channels, area.height, area.width
-    (coded,) = model.decode([tile.payload], shape, header.level)
-    if coded.latents_crc != tile.latents_crc:
-        raise LatentsMismatch(f"{latents.MISMATCH} (tile {number})")
+    try:
+        (coded,) = model.decode([tile.payload], shape, header.level)
+        if coded.latents_crc != tile.latents_crc:
+            raise LatentsMismatch(latents.MISMATCH)
+    except (LatentsMismatch, Damaged) as fault:
+        raise type(fault)(f"tile {number}: {fault}") from fault
     return coded.y_hat
 
 
@@ -170,7 +173,7 @@ class Latents:
 
 
 def read_latents(model: Model, file: Container) -> Latents:
-    """The latents of a picture of neural tiles. Raises LatentsMismatch."""
+    """The latents of a picture of neural tiles. Raises LatentsMismatch, Damaged."""
     header = file.header
     shape = header.latent_channels, header.latent_height, header.latent_width
     with torch.inference_mode(False):  # so that a caller may train on it

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from aecodec import metadata, modes
 from aecodec.errors import (
@@ -35,6 +35,7 @@ MAX_PIXELS = 2**28  # 16384 x 16384, 0.8 GB of pixels
 
 _BYTES_A_PIXEL = 7  # while a file is read: Pillow's copy (4) and ours (3)
 _STRIP = 256  # rows
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 _NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # need another program, as EPS needs Ghostscript
 _PASSED_BY = (*_NO_PIXELS, "AEC")  # whether aecodec.pillow has been imported makes no difference here
 
@@ -88,7 +89,8 @@ def load(
     `source` is a path, the bytes of a picture file, an open binary file, a PIL image, a uint8 array [H, W] or
     [H, W, C], or a uint8 torch tensor [C, H, W]; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
     An array that lies in memory as a Picture wants it is shared, not copied. `frame`, from 0, chooses one of
-    several pictures. `strict`: refuse what would have to be changed (`Picture.converted`).
+    several pictures. `strict`: refuse what would have to be changed (`Picture.converted`). A PIL image whose
+    pixels are loaded already tells no more of its file: there 8 bits a channel are taken for granted.
 
     Raises:
         InputMissing, NotAnImage, TruncatedImage, UnsupportedPicture: the picture cannot be had.
@@ -114,11 +116,30 @@ def _load(source: Any, max_pixels: int, frame: int | None) -> Picture:
             raise BadArgument(f"there is no frame {frame} in an array: leave frame out")
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_image(source, max_pixels, frame)
-    data = read_source(source)
-    image = _open(data)
+        image, data = source, _file_of(source)
+    else:
+        data = read_source(source)
+        image = _open(data)
+    if not data:
+        return _from_image(image, max_pixels, frame)
+    assert isinstance(image, ImageFile.ImageFile)
     picture = _from_image(image, max_pixels, frame, modes.look(image, data))
     return replace(picture, left_out=picture.left_out + modes.colour_tags(image, data))
+
+
+def _file_of(image: Image.Image) -> bytes:
+    """The file that a PIL image was opened from; empty once it is loaded."""
+    file = image.fp if isinstance(image, ImageFile.ImageFile) else None
+    if file is None:
+        return b""
+    try:
+        position = file.tell()
+        file.seek(0)
+        data = file.read()
+        file.seek(position)
+    except (OSError, ValueError):  # closed, or a pipe
+        return b""
+    return data
 
 
 def read_source(source: Any) -> bytes:
@@ -138,7 +159,9 @@ def read_source(source: Any) -> bytes:
             reason = getattr(fault, "strerror", None) or fault
             raise InputMissing(f"{source} cannot be read ({reason}): name a file that can") from fault
     if hasattr(source, "read"):
-        return bytes(source.read())
+        data = source.read()
+        if isinstance(data, bytes | bytearray | memoryview):
+            return bytes(data)
     raise BadArgument(
         f"a {type(source).__name__} cannot be read: give a path, bytes or an open binary file; a picture may "
         "also be a PIL image, a uint8 array or a uint8 torch tensor"
@@ -208,10 +231,14 @@ def upright(picture: Picture) -> Picture:
     if picture.exif is None and picture.xmp is None:
         return picture
     try:
-        image = ImageOps.exif_transpose(to_pil(picture))
+        image = to_pil(picture)
+        sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+        image = ImageOps.exif_transpose(image)
     except Exception:  # metadata that nobody can parse names no orientation
         return picture
     turned = _from_image(image, max_pixels=picture.pixels.size)
+    if sideways and turned.resolution:
+        turned = replace(turned, resolution=turned.resolution[::-1])
     return replace(turned, left_out=picture.left_out, converted=picture.converted)
 
 
@@ -340,5 +367,6 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
     if count > max_pixels:
         raise TooLarge(
             f"the picture has {width} x {height} = {count} pixels, max_pixels is {max_pixels}: to read it "
-            f"takes {count * _BYTES_A_PIXEL / 1e9:.1f} GB of memory, raise the limit if you have that much"
+            f"takes {count * _BYTES_A_PIXEL / 1e9:.1f} GB of memory; if you have that much, encode it by "
+            "Codec(max_pixels=...) in Python"
         )

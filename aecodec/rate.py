@@ -41,6 +41,11 @@ class Goal:
     min_quality: float
     max_quality: float
 
+    def most_bytes(self, pixels: int) -> int | None:
+        """How many bytes a picture of so many pixels may take, None for a goal in dB."""
+        size = {"bytes": self.value, "bpp": self.value * pixels / 8}.get(self.unit)
+        return None if size is None else int(size)
+
 
 def goal(
     target_size: int | None, bpp: float | None, psnr: float | None, min_quality: float, max_quality: float
@@ -216,7 +221,9 @@ def _out_of_reach(wanted: Goal, lowest: Trial, highest: Trial, fixed: int) -> Ta
     )
     what = f"{asked} {wanted.unit} cannot be reached"
     if wanted.unit == "bytes" and fixed >= wanted.value:
-        return TargetOutOfReach(f"{what}: the metadata and the frame of the file alone take {fixed} bytes")
+        return TargetOutOfReach(
+            f"{what}: all but the pixels takes {fixed} bytes: ask for more, or leave metadata out with strip"
+        )
     return TargetOutOfReach(
         f"{what}: this picture has {least} to {most} {wanted.unit} "
         f"at qualities {wanted.min_quality:g} to {wanted.max_quality:g}: ask for a value in between"

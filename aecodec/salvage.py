@@ -19,7 +19,7 @@ from aecodec.tiles import region_box
 
 _REASONS: dict[type[AecError], str] = {
     Truncated: "the file ends before it does",
-    Damaged: "its checksum does not fit its bytes",
+    Damaged: "its bytes are damaged",
     UnknownSection: "it is of a kind that this version does not know",
     LatentsMismatch: "its bytes are intact but decode to other latents on this machine",
 }
@@ -75,9 +75,7 @@ def _described(name: str, lost: Lost, offsets: Sequence[int], header: Header) ->
 
 def _found_index(data: Bytes, header: Header, start: int, fault: FormatError) -> Index:
     """The index as the sections tell it: each says its length itself. Raises `fault` without a first tile."""
-    rows, columns = container.tile_grid(header.width, header.height, header.tile_size)
-    tiles = rows * columns
-    alpha = tiles * (header.alpha and not header.alpha_in_tiles)
+    tiles, alpha = container.counts(header)
     if len(data) - start < tiles + alpha:
         raise fault
     least, most = (start + size * (tiles + alpha) + CRC_BYTES for size in (1, MAX_LEB_BYTES))

@@ -280,14 +280,27 @@ def test_bad_pictures_each_have_their_exit_code(run):
     refused(run("info", "nowhere.aec"), errors.InputMissing, "aec: nowhere.aec: ")
 
 
+def test_info_goes_on_after_a_bad_file(run):
+    Path("bad.aec").write_text("no file")
+    result = run("info", "nowhere.aec", "small.aec", "bad.aec", "--json")
+    assert result.exit_code == errors.SomeFailed.exit_code and result.stderr.count("\n") == 2
+    assert json.loads(result.stdout)["file"] == "small.aec"
+    refused(run("info", "-", stdin=b"no file"), errors.NotAec, "aec: standard input: ")
+
+
 @pytest.mark.parametrize("quality", ["-1", "100.1", "nan", "inf"])
 def test_quality_out_of_range(run, quality):
     refused(run("compress", "photo.png", "-q", quality), errors.BadQuality, "0 to 100")
 
 
-def test_models_that_are_none(run):
+def test_models_that_are_none(run, tiny_model):
     Path("weights.safetensors").write_text("no weights")
-    refused(run("compress", "photo.png", "--model", "nobody"), errors.UnknownModel, "nobody", os.getcwd()[:1])
+    refused(
+        run("compress", "photo.png", "--model", "nobody"),
+        errors.UnknownModel,
+        "nobody",
+        str(tiny_model.parent),
+    )
     refused(run("compress", "photo.png", "--model", "./no.safetensors"), errors.UnknownModel, "no.safe")
     refused(run("compress", "photo.png", "--model", "weights.safetensors"), errors.BadWeights)
     refused(run("decompress", "small.aec", "--model", "weights.safetensors"), errors.BadWeights)
@@ -402,6 +415,26 @@ def test_a_device_is_written_to_and_not_replaced(run):
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode) and stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="there is no /dev/fd")
+def test_a_pipe_by_its_name_is_written_to(run):
+    reading, writing = os.pipe()
+    done(run("compress", "photo.png", "-q", "0", "-o", f"/dev/fd/{writing}"))
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read().startswith(container.MAGIC)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_name_that_is_no_text_is_printed(run):
+    name = os.fsdecode(b"\xff.aec")
+    os.rename("small.aec", name)
+    command = [sys.executable, "-m", "aecodec", "info", name]
+    result = subprocess.run(
+        command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    )
+    assert result.returncode == 0 and result.stdout.startswith(rb"\udcff.aec") and not result.stderr
+
+
 def test_links_stay_and_what_they_point_to_is_replaced(run):
     Path("real.aec").write_text("old")
     os.symlink("real.aec", "link.aec")
@@ -448,9 +481,9 @@ from aecodec.cli import main
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_while_the_output_is_written_leave_nothing_behind(folder, number):
-    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # under nohup, too
+    heard = "import signal as s; s.signal(s.SIGHUP, s.SIG_DFL); s.signal(s.SIGINT, s.default_int_handler)\n"
     slow = heard + "import os, time; os.fsync = lambda file: time.sleep(60)\n" + QUICK + "main()"
-    process = python(slow, "compress", "photo.png")
+    process = python(slow, "compress", "photo.png")  # whatever nohup or a shell's & has made it ignore
     deadline = time.monotonic() + 20
     while not list(folder.glob(".aec-*.part")) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -164,8 +166,11 @@ def test_every_form_of_a_file_gives_the_same_pixels(codec, small, tmp_path):
         assert np.array_equal(codec.decode(form, to="numpy"), wanted)
     with pytest.raises(errors.InputMissing, match=r"nowhere\.aec"):
         codec.decode(tmp_path / "nowhere.aec")
-    with pytest.raises(errors.BadArgument):
-        codec.decode(5)
+    for wrong in (5, io.StringIO("text")):
+        with pytest.raises(errors.BadArgument):
+            codec.decode(wrong)
+    codec.verify(path)
+    assert codec.salvage(str(path)).damaged == ()
 
 
 @pytest.mark.parametrize("to", ["PIL", "jpeg", "", None])
@@ -341,6 +346,23 @@ def test_another_synthesis_must_be_asked_for(monkeypatch, codec, small, other_sy
     brighter = Codec(other_synthesis, "cpu").decode(small, to="numpy").astype(int)
     gain = (brighter - codec.decode(small, to="numpy"))[brighter < 255]
     assert gain.min() >= 24 and gain.max() <= 27  # a tenth of 255
+
+
+def test_a_model_is_a_name_or_a_path():
+    with pytest.raises(errors.BadArgument, match="model 5: give a name"):
+        Codec(5)
+
+
+def test_weights_that_are_replaced_under_their_name_are_loaded_anew(
+    tmp_path, tiny_model, photo, other_synthesis
+):
+    path = shutil.copy(tiny_model, tmp_path / "mine.safetensors")
+    codec = Codec(path, "cpu")
+    first = codec.encode(photo)
+    shutil.copy(other_synthesis, path)
+    os.utime(path, ns=(1, 1))
+    second = codec.encode(photo)
+    assert container.read_header(first)[0].synthesis_id != container.read_header(second)[0].synthesis_id
 
 
 def test_a_file_of_another_model_is_not_decoded_with_the_named_one(tmp_path, tiny_model, small):

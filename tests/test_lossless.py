@@ -130,6 +130,18 @@ def test_naming_a_model_switches_it_off(tiny_model):
     assert container.read_header(data)[0].has_model
 
 
+@pytest.mark.parametrize("goal", [{"psnr": 40}, {"psnr": 60}, {"bpp": 1.0}, {"target_size": 2000}], ids=str)
+def test_a_drawing_without_loss_reaches_every_goal_that_asks_for_more(codec, goal):
+    data = codec.compress(drawing(), **goal)
+    assert not container.read_header(data)[0].has_model
+    photograph = Picture(samples.photo(64, 64))
+    if "psnr" in goal:
+        with_model = codec.compress(photograph, psnr=35)
+        assert container.read_header(with_model)[0].has_model
+        with pytest.raises(errors.TargetOutOfReach):
+            codec.compress(photograph, psnr=99)
+
+
 def test_metadata_stays_with_a_drawing(codec):
     picture = replace(drawing(), icc=b"profile", exif=b"MM\0*", xmp=b"<x/>", resolution=(72_000, 1))
     decoded = codec.decompress(codec.compress(picture))

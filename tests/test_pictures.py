@@ -52,6 +52,29 @@ def full_picture(channels=3) -> pictures.Picture:
 # What load takes
 
 
+def deep_key_png() -> bytes:
+    """Grey of 2 bits, one value of which is transparent: Pillow scales the pixels and not this value."""
+    rows = zlib.compress(b"\0\x1b")  # 0 1 2 3
+    header = (4).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"\x02\0\0\0\0"
+    chunks = (b"IHDR", header), (b"tRNS", b"\0\x01"), (b"IDAT", rows), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+def test_an_opened_image_is_the_picture_of_its_file(tmp_path):
+    for number, data in enumerate((deep_key_png(), deep_png(), deep_tiff(), deep_jpeg2000(), deep_avif())):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(data)
+        expected = pictures.load(path)
+        with Image.open(path) as by_name, Image.open(io.BytesIO(data)) as from_memory:
+            for image in (by_name, from_memory):
+                found = pictures.load(image)
+                assert np.array_equal(found.samples, expected.samples), number
+                assert found.converted == expected.converted and found.left_out == expected.left_out
+                pictures.load(image)  # again: it is loaded, and its file may be closed
+    with Image.open(io.BytesIO(deep_png())) as image, pytest.raises(errors.UnsupportedPicture):
+        pictures.load(image, strict=True)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_kind_of_source_gives_the_same_pixels(tmp_path, channels):
     expected = pixels(channels=channels)
@@ -416,6 +439,13 @@ def test_where_exif_has_no_place_the_picture_stands_upright(orientation):
     assert np.array_equal(after.pixels, expected)
     assert after.pixels.shape[:2] == ((19, 31) if orientation < 5 else (31, 19))
     assert np.array_equal(reload(pictures.Picture(base, exif=exif_block(orientation)), "PNG").pixels, base)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_resolution_turns_with_the_picture(orientation):
+    square = pictures.Picture(pixels(20, 20), exif=exif_block(orientation), resolution=(100_000, 200_000))
+    turned = (200_000, 100_000) if orientation > 4 else (100_000, 200_000)
+    assert pictures.upright(square).resolution == turned
 
 
 def test_upright_takes_the_orientation_out_and_leaves_the_rest():

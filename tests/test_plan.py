@@ -171,6 +171,8 @@ def test_an_output_must_not_be_the_input_of_another():
     ("sources", "batch", "words"),
     [
         (("-", "in/b.png"), Batch(), "give it alone"),
+        (("",), Batch(), "is empty"),
+        (("in/b.png",), Batch(""), "is empty"),
         (("-",), Batch(folder="out"), "use -o"),
         (("in/b.png",), Batch("x.aec", "out"), "only one of them"),
         (("in/b.png", "in/a.jpg"), Batch("x.aec"), "-O FOLDER"),
@@ -230,7 +232,9 @@ def test_sizes(text, count):
     assert options.size(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "KB", "0", "-1", "-1KB", "0.1B", "1e3", "5 apples", "1GB2", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "KB", "0", "-1", "-1KB", "0.1B", "1e3", "5 apples", "1GB2", "nan", "9" * 400]
+)
 def test_what_is_no_size(text):
     with pytest.raises(click.BadParameter, match="no size"):
         options.size(text)

@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pytest
 from broken_files import refuse_files
 from samples import TINY, load_model, neural_file, photo
 
-from aecodec import Codec, container, drawing, errors, neural, salvage
+from aecodec import Codec, container, drawing, errors, lossless, neural, salvage
+from aecodec.container import Tile
 from aecodec.errors import AecError
 from aecodec.networks.architecture import STRIDE
 from aecodec.networks.transform import synthesis_halo
+from aecodec.pictures import Picture
 from aecodec.tiles import tile_boxes
 
 WIDTH, HEIGHT, SIZE = 300, 530, 256  # 3 rows of 2 tiles
@@ -108,7 +111,7 @@ def test_several_damaged_tiles_are_all_named(data, pixels):
     salvaged = CODER.salvage(changed)
     assert lost_tiles(salvaged.damaged) == {0, 3, 5}
     assert salvaged.damaged[1] == (
-        f"tile 3 (row 1, column 1) at byte {index.tiles[3]}: its checksum does not fit its bytes"
+        f"tile 3 (row 1, column 1) at byte {index.tiles[3]}: its bytes are damaged"
     )
     check(salvaged, pixels, {0, 3, 5})
 
@@ -192,3 +195,36 @@ def test_a_picture_that_is_too_large_is_refused(data):
     for work in (small.salvage, small.verify):
         with pytest.raises(errors.TooLarge):
             work(data)
+
+
+@pytest.fixture(scope="module")
+def transparent():
+    """A picture with alpha, the first two tiles flat in it."""
+    pixels = photo(WIDTH, HEIGHT)
+    return Picture(pixels, alpha=np.where(np.arange(HEIGHT)[:, None] < SIZE, 7, pixels[:, :, 0]))
+
+
+def test_lost_alpha_tiles_are_opaque(transparent):
+    data = CODER.compress(transparent)
+    at = {part.name: part.offset for part in container.layout(data)}["alpha tile 0"]
+    salvaged = CODER.salvage(flipped(data, at + 2))
+    assert len(salvaged.damaged) == 1 and (salvaged.picture.alpha == drawing.OPAQUE).all()
+
+
+def test_lost_tiles_that_hold_alpha_are_grey_and_opaque(transparent):
+    file = lossless.packed(transparent, neural_file(load_model(), transparent.pixels, 60, SIZE))
+    samples = [transparent.samples[box.slices] for box in BOXES]
+    tiles = [Tile(container.PACKED, crc32(each.tobytes()), lossless.pack(each)) for each in samples]
+    header = replace(file.header, alpha=True, tile_size=SIZE)
+    data = container.write(replace(file, header=header, tiles=tuple(tiles)))
+    salvaged = CODER.salvage(flipped(data, container.read_index(data).tiles[1] + 30)).picture.samples
+    assert (salvaged[BOXES[1].slices] == [drawing.GREY] * 3 + [drawing.OPAQUE]).all()
+    assert np.array_equal(salvaged[:, :SIZE], transparent.samples[:, :SIZE])
+
+
+def test_a_count_of_sections_that_cannot_be_costs_nothing(data):
+    """Two lies with right checksums: so many sections, and where the first of them lie."""
+    index = container.read_index(data)
+    start = container._header(index.header, 2**32 - 1)
+    salvaged = CODER.salvage(start + data[index.start :])
+    assert 1 <= len(salvaged.damaged) <= 2 * container.MAX_METADATA_SECTIONS

@@ -145,6 +145,12 @@ def test_an_architecture_that_is_none_is_refused(load, record):
         load(lambda tensors, metadata: metadata.update(architecture=record), rehash=False)
 
 
+@pytest.mark.parametrize("field", ["architecture", "card"])
+def test_metadata_that_is_no_object_is_refused(load, field):
+    with pytest.raises(BadWeights, match="must be JSON objects"):
+        load(lambda tensors, metadata: metadata.update({field: "5"}), rehash=False)
+
+
 def test_fields_and_tensors_that_a_decoder_does_not_know_are_ignored(load):
     def change(tensors, metadata):
         metadata["architecture"]["attention"] = "none"

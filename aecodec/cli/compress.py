@@ -62,14 +62,18 @@ def compress(
     targets = _given(target_size=target_size, bpp=bpp, psnr=psnr)
     if len(targets) + (quality is not None) > 1:
         raise click.UsageError("give only one of --quality, --target-size, --bpp and --psnr")
+    bounds = _given(min_quality=min_quality, max_quality=max_quality)
+    if bounds and not targets:
+        raise click.UsageError(
+            "--min-quality and --max-quality bound --target-size, --bpp and --psnr: give one of these"
+        )
     plan = make_plan(sources, batch, Kind("pictures", _endings), _renamed)
     work = Compression(
         model=model,
         device=device,
         fast=fast,
         verbose=verbose,
-        rate=(targets or {"quality": 75 if quality is None else quality})
-        | _given(min_quality=min_quality, max_quality=max_quality),
+        rate=(targets or {"quality": 75 if quality is None else quality}) | bounds,
         frame=frame,
         strict=strict,
         strip=strip,

@@ -1,13 +1,15 @@
 """How a command ends when it does not end well: faults as messages and exit codes, and signals."""
 
+import io
 import signal
+import sys
 import traceback
 import warnings
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from aecodec.errors import AecError, TooLarge
+from aecodec.errors import AecError, SomeFailed, TooLarge
 
 UNEXPECTED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141  # the last two are what a shell gives for the signals
 
@@ -43,6 +45,11 @@ def failure_of(fault: Exception) -> Failure:
     return Failure(kind, UNEXPECTED, message)
 
 
+def exit_code(codes: set[int]) -> int:
+    """What a run over many files ends with: 0 without failures, their code if they have one in common."""
+    return min(codes, default=0) if len(codes) < 2 else SomeFailed.exit_code
+
+
 def _is_out_of_memory(fault: Exception) -> bool:
     """Say whether memory was short; torch tells it by a RuntimeError and the words of each allocator."""
     phrases = ("out of memory", "not enough memory", "can't allocate memory")
@@ -51,11 +58,13 @@ def _is_out_of_memory(fault: Exception) -> bool:
 
 
 def prepare_process() -> None:
-    """Let signals that end the process clean up first, and keep Pillow's warnings from a person."""
+    """Let signals that end the process clean up first, silence Pillow's warnings, print any file name."""
     for number in _ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:  # not where nohup ignores it
             signal.signal(number, _terminate)
     warnings.filterwarnings("ignore", module="PIL")  # oddities in picture files are no news for a person
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file name may be no text
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

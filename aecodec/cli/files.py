@@ -56,12 +56,19 @@ def check_output(source: str, target: str, force: bool, in_tree: bool = False) -
     """
     if target == STREAM:
         return
+    if _is_device(target):
+        return
     try:
         path = Path(os.path.realpath(target))
         _check_path(source, target, path, force)
         _check_folder(target, _nearest(path.parent) if in_tree else path.parent)
     except OSError as fault:  # a name too long, a folder that may not be looked into
         raise OutputUnwritable(f"{target}: {_reason(fault)}: choose another output") from fault
+
+
+def _is_device(target: str) -> bool:
+    """Say whether the output is a device or a pipe, which is written to and never replaced."""
+    return os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target)
 
 
 def check_folder(folder: str) -> None:
@@ -115,6 +122,8 @@ def write(target: str, data: bytes | memoryview, like: str | None = None) -> Non
         if target == STREAM:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
+        elif _is_device(target):
+            Path(target).write_bytes(data)
         else:
             path = Path(os.path.realpath(target))  # a link stays, what it points to is replaced
             if like:
@@ -129,9 +138,6 @@ def write(target: str, data: bytes | memoryview, like: str | None = None) -> Non
 
 
 def _write_file(path: Path, data: bytes | memoryview, like: os.stat_result | None) -> None:
-    if path.exists() and not path.is_file():  # a device or a pipe: must not be replaced by a file
-        path.write_bytes(data)
-        return
     part = path.with_name(f".aec-{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:

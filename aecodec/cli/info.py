@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from aecodec.cli import files
+from aecodec.cli.faults import exit_code
+from aecodec.errors import AecError
 
 
 @click.command(epilog="Example: aec info --json holiday.aec")
@@ -15,12 +17,19 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
     """Tell what .aec files say of themselves: picture, model, bytes of each section (- for stdin)."""
     import aecodec
 
+    codes = set()
     for source in sources:
-        data = files.read(source)
-        with files.about(source):
-            facts = aecodec.info(data)
         name = files.shown(source)
-        click.echo(json.dumps({"file": name} | facts) if as_json else _describe(name, facts))
+        try:
+            data = files.read(source)
+            with files.about(name):
+                facts = aecodec.info(data)
+        except AecError as fault:
+            codes.add(fault.exit_code)
+            click.echo(f"aec: {fault}", err=True)
+        else:
+            click.echo(json.dumps({"file": name} | facts) if as_json else _describe(name, facts))
+    click.get_current_context().exit(exit_code(codes))
 
 
 def _describe(name: str, facts: dict[str, Any]) -> str:
@@ -35,8 +44,13 @@ def _describe(name: str, facts: dict[str, Any]) -> str:
         "picture": f"{facts['width']} x {facts['height']} {colours}{' with alpha' if facts['alpha'] else ''}",
         "bytes": f"{facts['bytes']} ({facts['bpp']:.3f} bits per pixel)",
         "model": model,
-        "level": f"{facts['level']} of 0 to 255",
-        "latents": f"{latents['channels']} channels of {latents['height']} rows x {latents['width']} columns",
+    }
+    if not facts["lossless"]:
+        rows["level"] = f"{facts['level']} of 0 to 255"
+        rows["latents"] = (
+            f"{latents['channels']} channels of {latents['height']} rows x {latents['width']} columns"
+        )
+    rows |= {
         "tiles": f"{facts['tiles']} of up to {facts['tile_size']} x {facts['tile_size']} pixels",
         "format": f"version {facts['format_version']}",
     }

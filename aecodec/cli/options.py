@@ -23,10 +23,10 @@ _BYTES = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2}
 def size(text: str) -> int:
     """Read a number of bytes, as 200KB or 1.5 MiB."""
     said = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([A-Z]*)", text.strip().upper())
-    count = int(float(said[1]) * _BYTES.get(said[2], 0)) if said else 0
-    if count < 1:
+    count = float(said[1]) * _BYTES.get(said[2], 0) if said else 0
+    if not 1 <= count < math.inf:
         raise click.BadParameter(f"{text!r} is no size: give bytes, or a number with KB, KiB, MB or MiB.")
-    return count
+    return int(count)
 
 
 def positive(unit: str) -> Callable[[str], float]:

@@ -97,6 +97,7 @@ def _check_usage(sources: Sequence[str], batch: Batch, writes: bool) -> None:
     piped = STREAM in sources
     to_stdout = writes and (batch.target == STREAM or (piped and batch.target is None))
     for wrong, sentence in (
+        ("" in sources or batch.target == "", "a name is empty: give that of a file"),
         (piped and len(sources) > 1, "- stands for standard input: give it alone"),
         (piped and batch.folder, "what comes from standard input has no name in -O: use -o"),
         (batch.target and batch.folder, "-o names a file and -O a folder: give only one of them"),
@@ -120,7 +121,7 @@ def _find(sources: Sequence[str], batch: Batch, kind: Kind) -> Plan:
     plan = Plan([], many=len(sources) > 1 or batch.folder is not None)
     found: dict[str, Job] = {}
     for source, relative in _expanded(sources):
-        plan.many |= source not in sources  # it was a pattern
+        plan.many |= relative != ""  # it was a pattern
         jobs: Iterator[Job] = iter([Job(source, relative or os.path.basename(source))])
         if os.path.isdir(source) and batch.recursive:
             plan.many = True

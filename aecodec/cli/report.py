@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from aecodec.cli.faults import Failure
+from aecodec.cli.faults import Failure, exit_code
 from aecodec.cli.plan import Plan, listed
-from aecodec.errors import SomeFailed
 
 BAR = "{percentage:3.0f} %|{bar}| {n_fmt} of {total_fmt} files, {postfix}{rate_noinv_fmt}, {remaining} left"
 
@@ -117,10 +116,9 @@ class Report(AbstractContextManager["Report"]):
     @property
     def exit_code(self) -> int:
         """0 if all went well, else that of all failures if they are of one kind, or of what ended the run."""
-        codes = {failure.exit_code for failure in self.failures}
         if self.stopped:
             return self.failures[-1].exit_code
-        return codes.pop() if len(codes) == 1 else SomeFailed.exit_code if codes else 0
+        return exit_code({failure.exit_code for failure in self.failures})
 
     def _say(self, line: str, err: bool = True) -> None:
         with self.bar.external_write_mode(file=sys.stderr) if self.bar is not None else nullcontext():

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from aecodec.coding.tables import MAX_ESCAPE_ZEROS, TOTAL, Tables, escape_values, exact_model
 from aecodec.errors import BadArgument, Damaged
+from aecodec.fields import AGAIN
 
 _BIT = exact_model(np.array([TOTAL // 2, TOTAL // 2]))
-_AGAIN = "the file is damaged, copy or download the file again"
 
 
 def clip(symbols: NDArray[np.integer], indexes: NDArray[np.uint8], tables: Tables) -> NDArray[np.int32]:
@@ -74,10 +74,12 @@ class Decoder:
     def __init__(self, words: bytes) -> None:
         """Start from what `Encoder.words` gave; Damaged if it cannot have been that."""
         if len(words) % 4:
-            raise Damaged(f"the rANS words take {len(words)} bytes, no multiple of 4: {_AGAIN}")
+            raise Damaged(
+                f"the rANS words take {len(words)} bytes, no multiple of 4: the file is damaged, {AGAIN}"
+            )
         array = np.frombuffer(words, "<u4").astype(np.uint32)
         if len(array) and array[-1] == 0:
-            raise Damaged(f"the last of {len(array)} rANS words is 0: {_AGAIN}")
+            raise Damaged(f"the last of {len(array)} rANS words is 0: the file is damaged, {AGAIN}")
         self._coder = constriction.stream.stack.AnsCoder(array)
 
     def pop(self, indexes: NDArray[np.uint8], tables: Tables) -> NDArray[np.int32]:
@@ -114,7 +116,7 @@ class Decoder:
         while self._coder.decode(_BIT) == 0:
             zeros += 1
             if zeros > MAX_ESCAPE_ZEROS:
-                raise Damaged(f"an escape in the rANS words has over {MAX_ESCAPE_ZEROS} zeros: {_AGAIN}")
+                raise Damaged(f"an escape in the rANS words has over {MAX_ESCAPE_ZEROS} zeros")
         value = 1
         for bit in self._coder.decode(_BIT, zeros):
             value = 2 * value + int(bit)
@@ -123,7 +125,7 @@ class Decoder:
     def finish(self) -> None:
         """Raise Damaged unless every word is used up and the coder is back in its start state."""
         if not self._coder.is_empty():
-            raise Damaged(f"the rANS words hold more than the latents that were decoded from them: {_AGAIN}")
+            raise Damaged("the rANS words hold more than the latents that were decoded from them")
 
 
 def _grouped(indexes: NDArray[np.uint8], tables: Tables) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

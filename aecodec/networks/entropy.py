@@ -56,8 +56,7 @@ def layer_specs(a: Architecture) -> tuple[LayerSpec, ...]:
     ]
     for number, part in enumerate(a.passes):
         inputs = n + (a.latent_channels if number else 0)
-        count, last = part.last - part.first, n
-        limit = RELU_LIMIT
+        count, limit = part.last - part.first, RELU_LIMIT
         name = f"pass{number}"
         specs.append(
             LayerSpec(f"{name}.enter", "pointwise", inputs, n, SIGNED_LIMIT, 0, RELU_LIMIT, leveled=True)
@@ -67,12 +66,8 @@ def layer_specs(a: Architecture) -> tuple[LayerSpec, ...]:
                 LayerSpec(f"{name}.spatial", "depthwise", n, n, RELU_LIMIT, -SIGNED_LIMIT, SIGNED_LIMIT)
             )
             limit = SIGNED_LIMIT
-        specs.append(
-            LayerSpec(f"{name}.mu", "pointwise", last, count, limit, -MU_LIMIT, MU_LIMIT, leveled=True)
-        )
-        specs.append(
-            LayerSpec(f"{name}.index", "pointwise", last, count, limit, 0, a.scales - 1, leveled=True)
-        )
+        specs.append(LayerSpec(f"{name}.mu", "pointwise", n, count, limit, -MU_LIMIT, MU_LIMIT, leveled=True))
+        specs.append(LayerSpec(f"{name}.index", "pointwise", n, count, limit, 0, a.scales - 1, leveled=True))
     return tuple(specs)
 
 

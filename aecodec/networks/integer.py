@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aecodec.errors import BadWeights
 from aecodec.networks.architecture import Architecture
-from aecodec.networks.blocks import pointwise
+from aecodec.networks.blocks import LEVELS, pointwise
 from aecodec.networks.entropy import LayerSpec, layer_specs
 
 BOUND = 2**24  # integers up to here are exact in float32
@@ -88,14 +88,14 @@ def load_layers(a: Architecture, tensors: Mapping[str, Tensor]) -> dict[str, Int
 
 def _check(spec: LayerSpec, weight: Tensor, bias: Tensor, shift: Tensor) -> None:
     shape = (spec.outputs, spec.inputs) if spec.kind == "pointwise" else (spec.outputs, 1, 3, 3)
-    rows = 256 if spec.leveled else 1
+    rows = LEVELS if spec.leveled else 1
     shapes = tuple(weight.shape), tuple(bias.shape), tuple(shift.shape)
     if shapes != (shape, (rows, spec.outputs), (spec.outputs,)):
         raise BadWeights(f"layer {spec.name} has shapes {shapes}: the weights are of another architecture")
     types = weight.dtype, bias.dtype, shift.dtype
     if types[0] not in (torch.int8, torch.int16) or types[1:] != (torch.int32, torch.uint8):
         raise BadWeights(f"layer {spec.name} is of types {types}: the weights are of another architecture")
-    if int(shift.min()) < 0 or int(shift.max()) > 24:
+    if int(shift.max()) > 24:
         raise BadWeights(f"layer {spec.name} has a shift outside 0..24")
     worst = int(reach(weight, bias, spec.limit).max())
     if worst > BOUND:

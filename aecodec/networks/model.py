@@ -11,8 +11,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from aecodec.coding.latents import Coded
+from aecodec.container import ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES
 from aecodec.errors import BadWeights
-from aecodec.models import ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES, Weights, identify
+from aecodec.models import Weights, identify
 from aecodec.tiles import TILE_SIZE
 
 

@@ -1,9 +1,9 @@
 """One crop of a photograph at equal bytes: original, JPEG, AVIF, aec.
 
-    python benchmarks/crop.py --picture kodim19.png --crop 250,80,240,200 [--bpp 0.25] [--out FOLDER]
+    python benchmarks/crop.py --picture kodim19.png --crop 250,80,240,200 [--bpp 0.25] [--name crop]
 
-Each codec codes the whole picture, at the highest quality whose file is no larger than the rate allows.
-Writes crop.png and crop.json.
+Each codec codes the whole picture, at the highest quality whose file is no larger than the rate allows, or at
+its lowest where all are. Writes NAME.png and NAME.json.
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, required=True)
     parser.add_argument("--crop", required=True, metavar="X,Y,W,H")
     parser.add_argument("--bpp", type=float, default=0.25)
+    parser.add_argument("--name", default="crop")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
     x, y, width, height = (int(n) for n in arguments.crop.split(","))
@@ -46,10 +47,10 @@ def main() -> None:
         "crop": [x, y, width, height],
         "rows": rows,
     }
-    (arguments.out / "crop.json").write_text(json.dumps(report, indent=1) + "\n")
+    (arguments.out / f"{arguments.name}.json").write_text(json.dumps(report, indent=1) + "\n")
     draw(
         [(title, pixels[y : y + height, x : x + width]) for title, pixels in panels],
-        arguments.out / "crop.png",
+        arguments.out / f"{arguments.name}.png",
     )
     print(json.dumps(report, indent=1))
 

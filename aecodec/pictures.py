@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -116,13 +116,13 @@ def _load(source: Any, max_pixels: int, frame: int | None) -> Picture:
             raise BadArgument(f"there is no frame {frame} in an array: leave frame out")
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        image, data = source, _file_of(source)
+        data = _file_of(source)
+        if not data:
+            return _from_image(source, max_pixels, frame)
+        image = cast(ImageFile.ImageFile, source)
     else:
         data = read_source(source)
         image = _open(data)
-    if not data:
-        return _from_image(image, max_pixels, frame)
-    assert isinstance(image, ImageFile.ImageFile)
     picture = _from_image(image, max_pixels, frame, modes.look(image, data))
     return replace(picture, left_out=picture.left_out + modes.colour_tags(image, data))
 

@@ -293,9 +293,11 @@ def test_the_command_writes_tables_rows_and_files_and_resumes_without_work(folde
     assert len(runner._finished(out / runner.FINISHED, resume=True)) == len(rows)
 
 
-def test_a_run_that_is_stopped_keeps_its_rows_and_leaves_no_process(folder, tmp_path):
+@pytest.mark.parametrize(("number", "kill"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)])
+def test_a_run_that_is_stopped_keeps_its_rows_and_leaves_no_process(folder, tmp_path, number, kill):
+    """As by Ctrl-C, of which every process hears, or by kill, of which the first one alone does."""
     out = tmp_path / "out"
-    slow = ["--codecs", "jpeg,avif", "--qualities", ",".join(map(str, range(1, 100)))]
+    slow = ["--codecs", "jpeg,avif,webp,jpeg-444", "--qualities", ",".join(map(str, range(1, 100)))]
     command = [*AEC, "bench", str(folder), *slow, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     log = out / runner.FINISHED
@@ -303,9 +305,9 @@ def test_a_run_that_is_stopped_keeps_its_rows_and_leaves_no_process(folder, tmp_
         if log.exists() and log.stat().st_size:
             break
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
+    kill(process.pid, number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in said, said
+    assert process.returncode == 128 + number and "Traceback" not in said, said
     assert all(json.loads(line)["row"]["bytes"] for line in log.read_text().splitlines())
     with pytest.raises(ProcessLookupError):
         for _ in range(100):

@@ -240,9 +240,12 @@ def _in_processes(plan: Plan, units: Sequence[Unit]) -> Iterator[tuple[Unit, lis
     try:
         with _pool(plan, plan.jobs) as pool:
             futures = {pool.submit(worker.measure, unit): unit for unit in units}
-            for future in as_completed(futures):
-                found = future.result()
-                yield left.pop(id(futures[future])), found
+            try:
+                for future in as_completed(futures):
+                    found = future.result()
+                    yield left.pop(id(futures[future])), found
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # a run that is stopped begins no more units
     except BrokenProcessPool:  # one of those in work did it: each alone, to tell which
         for unit in list(left.values()):
             try:

@@ -166,7 +166,7 @@ class Codec:
             if container.read_header(data)[0].has_model:  # it takes less with loss
                 raise
             return data
-        return self._finished(picture, container.read(data))
+        return data if self.model else self._finished(picture, container.read(data))
 
     def compress_batch(self, batch: Sequence[Picture], quality: float = 75) -> list[bytes]:
         """Each picture as `compress` does it; on a GPU those of one padded size go through it together.

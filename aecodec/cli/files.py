@@ -54,9 +54,7 @@ def check_output(source: str, target: str, force: bool, in_tree: bool = False) -
         OutputUnwritable: it is a folder, or its folder is missing or not writable.
 
     """
-    if target == STREAM:
-        return
-    if _is_device(target):
+    if target == STREAM or _is_device(target):
         return
     try:
         path = Path(os.path.realpath(target))

@@ -27,6 +27,7 @@ def encode(
     image: Any,
     *,
     quality: float = 75,
+    effort: int = 1,
     device: str = "auto",
     model: str | Path | None = None,
     target_size: int | None = None,
@@ -42,15 +43,17 @@ def encode(
 
     image: a PIL image, a uint8 array [H, W] or [H, W, C], a uint8 torch tensor [C, H, W], the bytes of a
     picture file, or a path; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha). quality: 0..100.
-    device: "auto", "cpu" or "cuda". model: a name or the path of a weights file; by default small or drawn
-    pictures are kept without loss where that takes no more bytes. In place of a quality: target_size, bytes
-    that the file may take; bpp, bits a pixel; or psnr, dB; the quality is then sought from min_quality to
-    max_quality. strip: without metadata, turned upright. strict: refuse what an .aec file cannot hold
-    unchanged, as 16 bits a channel. frame: which of several pictures in a file, from 0. Raises AecError.
+    effort: 0..9, from quick to small; decoding takes the same time. device: "auto", "cpu" or "cuda". model: a
+    name or the path of a weights file; by default small or drawn pictures are kept without loss where that
+    takes no more bytes. In place of a quality: target_size, bytes that the file may take; bpp, bits a pixel;
+    or psnr, dB; the quality is then sought from min_quality to max_quality. strip: without metadata, turned
+    upright. strict: refuse what an .aec file cannot hold unchanged, as 16 bits a channel. frame: which of
+    several pictures in a file, from 0. Raises AecError.
     """
     return _codec(model, device).encode(
         image,
         quality,
+        effort=effort,
         target_size=target_size,
         bpp=bpp,
         psnr=psnr,

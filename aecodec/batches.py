@@ -14,7 +14,8 @@ from aecodec.errors import LatentsMismatch
 from aecodec.networks.model import Model
 from aecodec.neural import as_input, as_pixels, edge_padded, tile_of
 from aecodec.pictures import Pixels
-from aecodec.tiles import padded
+from aecodec.refine import refine
+from aecodec.tiles import Box, padded
 
 PIXELS = 2**24  # that go together: 2 GB of activations
 
@@ -44,10 +45,13 @@ def padded_size(model: Model, height: int, width: int) -> tuple[int, int] | None
     return padded(height, model.stride), padded(width, model.stride)
 
 
-def encode(model: Model, pictures: Sequence[Pixels], level: int) -> list[Tile]:
+def encode(model: Model, pictures: Sequence[Pixels], level: int, effort: int) -> list[Tile]:
     """The only tiles of pictures uint8 [H, W, C] of one padded size and one C."""
-    x = np.stack([edge_padded(pixels, model.stride) for pixels in pictures])
-    return [tile_of(coded) for coded in model.encode(model.analyse(as_input(model, x)), level)]
+    x = as_input(model, np.stack([edge_padded(pixels, model.stride) for pixels in pictures]))
+    y = model.analyse(x)
+    if effort:
+        y = refine(model, x, y, Box(0, 0, *y.shape[2:]), level, effort)
+    return [tile_of(coded) for coded in model.encode(y, level)]
 
 
 def decode(model: Model, header: Header, tiles: Sequence[Tile]) -> Pixels:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aecodec import alpha, batches, container, lossless, memory, models, pictures, rate, salvage
 from aecodec.container import Container, Header, Tile
-from aecodec.devices import has_bfloat16, pick_device
+from aecodec.devices import allows_fast, pick_device
 from aecodec.drawing import check, draw_alpha, draw_tiles
 from aecodec.errors import BadArgument, BadQuality, Damaged, TargetOutOfReach
 from aecodec.networks.load import load
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Target = Literal["pil", "numpy", "torch", "latents"]
 Precision = Literal["float32", "fast"]
 Region = tuple[int, int, int, int]  # x, y, width, height
+MAX_EFFORT = 9
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -77,15 +78,15 @@ class Codec:
         strip: bool = False,
         strict: bool = False,
         frame: int | None = None,
-        **goal: Any,
+        **how: Any,
     ) -> bytes:
         """Encode what `pictures.load` takes: a path, PIL image, uint8 array or uint8 torch tensor.
 
-        strip: without metadata, turned upright. strict, frame: as for `pictures.load`. goal: target_size,
-        bpp, psnr, min_quality and max_quality as for `compress`.
+        strip: without metadata, turned upright. strict, frame: as for `pictures.load`. how: effort,
+        target_size, bpp, psnr, min_quality and max_quality as for `compress`.
         """
         picture = pictures.load(image, self.max_pixels, frame=frame, strict=strict)
-        return self.compress(pictures.stripped(picture) if strip else picture, quality, **goal)
+        return self.compress(pictures.stripped(picture) if strip else picture, quality, **how)
 
     def decode(
         self, data: bytes | str | Path, to: Target = "pil", *, region: Region | None = None
@@ -125,6 +126,7 @@ class Codec:
         picture: Picture,
         quality: float = 75,
         *,
+        effort: int = 1,
         target_size: int | None = None,
         bpp: float | None = None,
         psnr: float | None = None,
@@ -133,23 +135,26 @@ class Codec:
     ) -> bytes:
         """Picture -> the bytes of an .aec file.
 
-        quality: 0..100. Or one of these takes its place: target_size, bytes of the whole file, never above
-        and within 2 %, or as near as two levels leave; bpp, bits of the whole file a pixel, within 2 %; psnr,
-        dB over the pixels, within 0.1 dB. Then the quality lies between min_quality and max_quality.
+        quality: 0..100. In its place one of these: target_size, bytes of the whole file, never above and
+        within 2 %, or as near as two levels leave; bpp, bits of the whole file a pixel, within 2 %; psnr, dB
+        over the pixels, within 0.1 dB. Then the quality lies between min_quality and max_quality.
+        effort: 0..9, rounds in which the latents are refined for this picture (`refine.py`). Each takes
+        longer than all the rest; to decode takes the same. Classic models make no use of it.
         Unless a model was named, a picture is kept without loss where that takes no more bytes than the model
         would, or than were asked for.
         Raises BadQuality, BadArgument, TargetOutOfReach.
         """
         goal = rate.goal(target_size, bpp, psnr, min_quality, max_quality)
+        effort = _checked_effort(effort)
         model = self._encoder()
         file = _frame(model, picture, model.level(_checked(quality)))
         if goal is not None:
-            return self._sought(model, picture, file, goal)
+            return self._sought(model, picture, file, goal, effort)
         with exact():
-            tiles = tuple(encode_tiles(model, alpha.filled(picture), file.header))
+            tiles = tuple(encode_tiles(model, alpha.filled(picture), file.header, effort))
         return self._finished(picture, replace(file, tiles=tiles))
 
-    def _sought(self, model: Model, picture: Picture, file: Container, goal: Goal) -> bytes:
+    def _sought(self, model: Model, picture: Picture, file: Container, goal: Goal, effort: int) -> bytes:
         """The file of a picture that comes nearest to a goal. `file`: all but its tiles."""
         most = goal.most_bytes(picture.pixels.shape[0] * picture.pixels.shape[1])
         if most is not None and self.model is None:
@@ -158,33 +163,36 @@ class Codec:
                 return container.write(small)
         try:
             with exact():
-                data = rate.encode(model, alpha.filled(picture), file.header, partial(_write, file), goal)
+                pixels, pack = alpha.filled(picture), partial(_write, file)
+                data = rate.encode(model, pixels, file.header, pack, goal, effort)
         except TargetOutOfReach:
             if goal.unit != "dB" or self.model is not None:
                 raise
-            data = self.compress(picture, goal.max_quality)
+            data = self.compress(picture, goal.max_quality, effort=effort)
             if container.read_header(data)[0].has_model:  # it takes less with loss
                 raise
             return data
         return data if self.model else self._finished(picture, container.read(data))
 
-    def compress_batch(self, batch: Sequence[Picture], quality: float = 75) -> list[bytes]:
+    def compress_batch(
+        self, batch: Sequence[Picture], quality: float = 75, *, effort: int = 1
+    ) -> list[bytes]:
         """Each picture as `compress` does it; on a GPU those of one padded size go through it together.
 
         Raises what `compress` raises, for the first picture that cannot be encoded.
         """
         if not batches.pay(self.device):
-            return self._spread(lambda picture: self.compress(picture, quality), batch)
+            return self._spread(lambda picture: self.compress(picture, quality, effort=effort), batch)
         model = self._encoder()
-        level = model.level(_checked(quality))
+        level, effort = model.level(_checked(quality)), _checked_effort(effort)
         shapes = [picture.pixels.shape for picture in batch]
         sizes = [batches.padded_size(model, *shape[:2]) for shape in shapes]
         keys = [size and (size, shape[2]) for size, shape in zip(sizes, shapes, strict=True)]
 
         def compress(some: list[Picture]) -> list[bytes]:
             if len(some) == 1:
-                return [self.compress(some[0], quality)]
-            tiles = batches.encode(model, [alpha.filled(picture) for picture in some], level)
+                return [self.compress(some[0], quality, effort=effort)]
+            tiles = batches.encode(model, [alpha.filled(picture) for picture in some], level, effort)
             return [
                 self._finished(picture, replace(_frame(model, picture, level), tiles=(tile,)))
                 for picture, tile in zip(some, tiles, strict=True)
@@ -309,9 +317,9 @@ class Codec:
 
     def _load(self, weights: models.Weights) -> Model:
         key = weights.path, weights.entropy_id, weights.synthesis_id  # a file may have been replaced
-        with self._lock, torch.device("cpu"):
+        with self._lock, torch.device("cpu"), torch.inference_mode(False):
             if key not in self._loaded:
-                fast = self.precision == "fast" and has_bfloat16(self.device)
+                fast = self.precision == "fast" and allows_fast(self.device)
                 self._loaded[key] = load(weights, self.device, fast)
             return self._loaded[key]
 
@@ -320,6 +328,12 @@ def _checked(quality: Any) -> float:
     if not rate.is_quality(quality):
         raise BadQuality(f"quality {quality!r} is out of range: give a number from 0 to 100")
     return float(quality)
+
+
+def _checked_effort(effort: Any) -> int:
+    if isinstance(effort, bool) or effort not in range(MAX_EFFORT + 1):
+        raise BadArgument(f"effort {effort!r} is out of range: give a whole number from 0 to {MAX_EFFORT}")
+    return int(effort)
 
 
 def _frame(model: Model, picture: Picture, level: int) -> Container:

@@ -24,11 +24,15 @@ def pick_device(name: str) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16; without that it would be slower than float32."""
     if device.type == "cuda":
-        has = bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    else:
-        ask: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
-        capabilities = ask()  # older versions cannot tell
-        has = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    ask: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()  # older versions cannot tell
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def allows_fast(device: torch.device) -> bool:
+    """As `has_bfloat16`, for one who has asked for it: the log says where it is missing."""
+    has = has_bfloat16(device)
     if not has:
         log.info("%s has no bfloat16: float32 it is", device)
     return has

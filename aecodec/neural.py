@@ -14,21 +14,57 @@ from aecodec.coding.latents import Coded
 from aecodec.container import Container, Header, Tile
 from aecodec.errors import Damaged, LatentsMismatch
 from aecodec.networks.model import Model
+from aecodec.refine import refine
 from aecodec.threads import in_order, workers
 from aecodec.tiles import Box, padded, tile_box, tile_boxes, tiles_under
 
 # Encoding
 
 
-def encode_tiles(model: Model, pixels: np.ndarray, header: Header) -> Iterator[Tile]:
-    """Pixels uint8 [H, W, C], at the level of the header -> the tiles of the file in raster order."""
+def encode_tiles(model: Model, pixels: np.ndarray, header: Header, effort: int) -> Iterator[Tile]:
+    """Pixels uint8 [H, W, C], at the level of the header -> the tiles of the file in raster order.
+
+    effort: rounds of refinement.
+    """
 
     def encode(box: Box) -> Tile:
-        return tile_of(encode_latents(model, analyse(model, pixels, box), header.level))
+        return tile_of(encode_source(model, read_source(model, pixels, box, effort), header.level, effort))
 
     boxes = tile_boxes(header.width, header.height, header.tile_size)
     with workers(len(boxes)) as pool:
         yield from in_order(pool, encode, boxes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tile to encode.
+
+    pixels: its own, uint8 [H, W, C]. y: latents before the gain, [M, h', w'], of it and, if they are to be
+    refined, of what its synthesis sees around it. tile: its box in them.
+    """
+
+    pixels: np.ndarray
+    y: Tensor
+    tile: Box
+
+
+def read_source(model: Model, pixels: np.ndarray, box: Box, effort: int) -> Source:
+    """Analyse a tile of pixels uint8 [H, W, C], once for all levels."""
+    halo = model.stride * model.synthesis_halo if effort else 0
+    frame = box.widened(halo, *pixels.shape[:2])
+    tile = box.latents(model.stride).inside(frame.latents(model.stride))
+    y = analyse(model, pixels, frame).contiguous()  # without what the analysis saw around it
+    return Source(pixels[box.slices], y, tile)
+
+
+def encode_source(model: Model, source: Source, level: int, effort: int) -> Coded:
+    """Code a tile at a level."""
+    y = source.y[None]
+    if effort:
+        x = as_input(model, edge_padded(source.pixels, model.stride)[None])
+        y = refine(model, x, y, source.tile, level, effort)
+    (coded,) = model.encode(y, level)
+    return coded
 
 
 def analyse(model: Model, pixels: np.ndarray, box: Box) -> Tensor:
@@ -57,12 +93,6 @@ def as_pixels(x_hat: Tensor) -> np.ndarray:
     pixels = x_hat.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
     array: np.ndarray = pixels.permute(0, 2, 3, 1).cpu().numpy()
     return array
-
-
-def encode_latents(model: Model, y: Tensor, level: int) -> Coded:
-    """Code the latents of one tile, [M, h, w] before the gain, at a level."""
-    (coded,) = model.encode(y[None], level)
-    return coded
 
 
 def tile_of(coded: Coded) -> Tile:
@@ -163,8 +193,8 @@ class Latents:
 
     y_hat: float32 [M, h, w] on the codec's device, one position for 16 x 16 pixels in a photo model, in the
     units of the analysis: what the gain of the level multiplied is divided again. So the latents of a picture
-    coded at two levels differ by rounding alone, and files of one `entropy_id` can be compared. An
-    orientation in EXIF is not applied.
+    coded at two levels differ by rounding and, above effort 0, by what refinement changed, and files of one
+    `entropy_id` can be compared. An orientation in EXIF is not applied.
     """
 
     y_hat: Tensor

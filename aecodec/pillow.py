@@ -1,7 +1,7 @@
 """Pillow plugin: after `import aecodec.pillow`, Pillow opens and saves .aec files.
 
     with Image.open("photo.aec") as image: ...      # size, mode and metadata at once, pixels when asked for
-    image.save("photo.aec", quality=75)             # or target_size=, bpp=, psnr= as Codec.encode takes them
+    image.save("photo.aec", quality=75)             # effort=, target_size= and so on as for Codec.encode
 
 Pillow has no entry points: it knows a format once its plugin has been imported, and never before. The plugin
 asks for no torch until pixels are decoded or encoded.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT, EXTENSION, MIME = "AEC", ".aec", "image/x-aec"
 
 _MODES = {(1, False): "L", (1, True): "LA", (3, False): "RGB", (3, True): "RGBA"}  # by channels and alpha
-_RATE_OPTIONS = ("quality", "target_size", "bpp", "psnr", "min_quality", "max_quality")
+_RATE_OPTIONS = ("quality", "effort", "target_size", "bpp", "psnr", "min_quality", "max_quality")
 
 
 class AecImageFile(ImageFile.ImageFile):

@@ -13,12 +13,11 @@ from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
 from aecodec.container import NEURAL, Header, Tile
 from aecodec.errors import BadArgument, BadQuality, TargetOutOfReach
 from aecodec.networks.model import Model
-from aecodec.neural import analyse, draw, encode_latents, tile_of
+from aecodec.neural import Source, draw, encode_source, read_source, tile_of
 from aecodec.threads import in_order, workers
 from aecodec.tiles import Box, tile_boxes
 
@@ -81,17 +80,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def encode(model: Model, pixels: np.ndarray, header: Header, pack: Pack, wanted: Goal) -> bytes:
+def encode(model: Model, pixels: np.ndarray, header: Header, pack: Pack, wanted: Goal, effort: int) -> bytes:
     """The file that comes nearest to the goal, of bytes the largest that is not above it.
 
     It is the file of its level, as if that had been asked for. `pack` makes files of tiles and a header,
-    which is `header` but for the level. All y are kept meanwhile, 5 bytes a pixel.
+    which is `header` but for the level. All y are kept meanwhile, 6 bytes a pixel.
 
     Raises:
         TargetOutOfReach: no level comes within 2 % or 0.1 dB.
 
     """
-    trials = _Trials(model, pixels, header, pack, wanted.unit)
+    trials = _Trials(model, pixels, header, pack, wanted.unit, effort)
     low, high = model.level(wanted.min_quality), model.level(wanted.max_quality)
     target = _scaled(wanted.unit, wanted.value)
     start = (low + high) // 2
@@ -149,15 +148,18 @@ def search(
 class _Trials:
     """Files of one picture at any level; the analysis runs once."""
 
-    def __init__(self, model: Model, pixels: np.ndarray, header: Header, pack: Pack, unit: Unit) -> None:
+    def __init__(
+        self, model: Model, pixels: np.ndarray, header: Header, pack: Pack, unit: Unit, effort: int
+    ) -> None:
         self.model, self.pixels, self.header, self.pack, self.unit = model, pixels, header, pack, unit
+        self.effort = effort
         self.boxes = tile_boxes(header.width, header.height, header.tile_size)
         with workers(len(self.boxes)) as pool:
-            self.ys = list(in_order(pool, self._analyse, self.boxes))
+            self.sources = list(in_order(pool, self._analyse, self.boxes))
         self.fixed = len(pack(header, [Tile(NEURAL, 0, b"")] * len(self.boxes)))  # bytes of all but words
 
-    def _analyse(self, box: Box) -> Tensor:
-        return analyse(self.model, self.pixels, box).contiguous()  # without the halo around it
+    def _analyse(self, box: Box) -> Source:
+        return read_source(self.model, self.pixels, box, self.effort)
 
     def make(self, level: int) -> Trial:
         """The whole file."""
@@ -183,7 +185,7 @@ class _Trials:
         def y_hat(number: int) -> np.ndarray | None:
             if number not in numbers:
                 return None
-            coded = encode_latents(self.model, self.ys[number], level)
+            coded = encode_source(self.model, self.sources[number], level, self.effort)
             tiles[number] = tile_of(coded)
             return coded.y_hat
 

@@ -43,6 +43,10 @@ class Box:
             self.top // stride, self.left // stride, -(-self.bottom // stride), -(-self.right // stride)
         )
 
+    def times(self, stride: int) -> "Box":
+        """The box of latents in pixels: its edges multiplied by the stride."""
+        return Box(*(stride * edge for edge in (self.top, self.left, self.bottom, self.right)))
+
     def widened(self, halo: int, height: int, width: int) -> "Box":
         """Grown by `halo` on all sides, inside an area of height x width."""
         return Box(

@@ -2,10 +2,10 @@
 
     python benchmarks/recipes.py --data FOLDER --val FOLDER --work FOLDER [--minutes 8] [--only NAME,NAME]
 
-Each variant changes one thing of recipes/photo.toml and trains from nothing, for so many minutes of training
-time on one thread, one after the other on the same machine; then the estimated rate of the averaged weights
-is compared with JPEG 4:2:0 on the held-back photographs and graphics. In --work every variant has a folder
-with its checkpoint, from which it goes on after a stop, and its result. results/recipes.csv has all of them.
+Each variant changes one thing of recipes/photo.toml and trains from nothing, for so many minutes of CPU time
+on one thread, so that other work on the machine takes little from it; then the estimated rate of the averaged
+weights is compared with JPEG 4:2:0 on the held-back photographs and graphics. In --work every variant has a
+folder with its checkpoint, from which it goes on after a stop, and its result. results/recipes.csv has all.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import csv
 import dataclasses
 import json
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -103,7 +104,7 @@ def measure(name: str, minutes: float, loaded: Any, validation: Validation, out:
     if variant.matrices:
         (group,) = task.optimizers["matrix"].param_groups
         task.optimizers["matrix"] = variant.matrices(group["params"], weight_decay=0.0)
-    trainer = Trainer(task, Budget(minutes=minutes), out, cpu)
+    trainer = Trainer(task, Budget(minutes=minutes), out, cpu, clock=time.process_time)
     if (out / "checkpoint.pt").exists():
         trainer.resume()
     else:

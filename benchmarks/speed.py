@@ -3,9 +3,10 @@
     python benchmarks/speed.py --picture kodim19.png [--sizes 0.4,2] [--record] [--rivals]
 
 The picture is scaled to each size (megapixels). For each number of threads, arithmetic and size: the median
-seconds from pixels to bytes and back, the seconds of each stage (benchmarks/stages.py; PNG files apart),
-the GFLOP/s of the transforms, and the share of the time that PyTorch spends in convolutions and products of
-matrices. The ceiling is what a product of 2048 x 2048 matrices and a 1x1 convolution of 256 channels reach.
+seconds from pixels to bytes (at effort 0, and at the default effort) and back, the seconds of each stage
+(benchmarks/stages.py; PNG files apart), the GFLOP/s of the transforms, and the share of the time that PyTorch
+spends in convolutions and products of matrices. The ceiling is what a product of 2048 x 2048 matrices and a
+1x1 convolution of 256 channels reach.
 --record adds the run to results/speed.json.
 """
 
@@ -121,10 +122,11 @@ def measure(codec: Codec, image: Image.Image) -> dict[str, Any]:
     picture = pictures.load(png.getvalue())
     data = codec.compress(picture, QUALITY)
     row: dict[str, Any] = {"bytes": len(data)}
+    row["encode_default_s"] = round(seconds(partial(codec.compress, picture, QUALITY)), 4)
     pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
     macs = complexity(architecture())
     calls = {
-        "encode": (partial(codec.compress, picture, QUALITY), "analysis", macs.analysis),
+        "encode": (partial(codec.compress, picture, QUALITY, effort=0), "analysis", macs.analysis),
         "decode": (partial(codec.decompress, data), "synthesis", macs.synthesis),
     }
     for what, (call, transform, kilomacs) in calls.items():
@@ -224,6 +226,8 @@ def show(row: dict[str, Any]) -> dict[str, Any]:
     """Print a row as it comes."""
     threads = f", {row['device']}, {row['threads']} threads" if "threads" in row else ""
     print(f"{row['megapixels']} MP, {row['codec']}{threads}: {row['encode_s']} s, {row['decode_s']} s")
+    if "encode_default_s" in row:
+        print(f"  encode at the default effort: {row['encode_default_s']} s")
     for what in ("encode", "decode"):
         if f"{what}_stages" in row:
             shown = ", ".join(

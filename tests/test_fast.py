@@ -19,7 +19,7 @@ PIXELS = photo(400, 300)
 @pytest.fixture(autouse=True)
 def bfloat16(monkeypatch):
     """A chip with bfloat16, whatever is here: without it PyTorch computes the same, slowly."""
-    monkeypatch.setattr(codec, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(codec, "allows_fast", lambda device: True)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_the_integer_path_stays_in_exact_arithmetic(fast):
 
 
 def test_a_chip_without_bfloat16_computes_in_float32_and_says_so(full, fast, monkeypatch, caplog):
-    monkeypatch.setattr(codec, "has_bfloat16", devices.has_bfloat16)
+    monkeypatch.setattr(codec, "allows_fast", devices.allows_fast)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     data = full.encode(PIXELS, 60)
     with caplog.at_level(logging.INFO):

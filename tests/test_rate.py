@@ -7,7 +7,7 @@ import pytest
 from samples import photo
 
 import aecodec
-from aecodec import Codec, codec, container, errors, rate
+from aecodec import Codec, codec, container, errors, neural, rate
 from aecodec.networks.hyperprior import Hyperprior
 from aecodec.pictures import Picture
 
@@ -82,13 +82,13 @@ def test_the_file_is_that_of_its_quality(goal, coder, tiled, monkeypatch):
 
 
 def test_the_analysis_runs_once(coder, tiled, monkeypatch):
-    boxes, analyse = [], rate.analyse
+    boxes, analyse = [], neural.analyse
 
     def counted(model, pixels, box):
         boxes.append(box)
         return analyse(model, pixels, box)
 
-    monkeypatch.setattr(rate, "analyse", counted)
+    monkeypatch.setattr(neural, "analyse", counted)
     coder.encode(PIXELS, target_size=3000)
     assert len(boxes) == len(set(boxes)) == 4
 

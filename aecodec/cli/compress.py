@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 @options.sources("IN...")
 @options.output("IN with the ending .aec; stdout if IN is -")
 @click.option("-q", "--quality", type=float, metavar="0..100", help="Small to good. [75]")
+@click.option(
+    "--effort",
+    type=click.IntRange(0, 9),
+    default=1,
+    show_default=True,
+    help="From quick to small; decoding takes the same time.",
+)
 @click.option("--target-size", type=options.size, metavar="SIZE", help="Bytes, at most, as 200KB or 1MiB.")
 @click.option("--bpp", type=options.positive("bits per pixel"), metavar="B", help="Bits per pixel to reach.")
 @click.option(
@@ -41,6 +48,7 @@ def compress(
     sources: tuple[str, ...],
     batch: Batch,
     quality: float | None,
+    effort: int,
     target_size: int | None,
     bpp: float | None,
     psnr: float | None,
@@ -73,6 +81,7 @@ def compress(
         device=device,
         fast=fast,
         verbose=verbose,
+        effort=effort,
         rate=(targets or {"quality": 75 if quality is None else quality}) | bounds,
         frame=frame,
         strict=strict,
@@ -102,6 +111,7 @@ def _endings() -> frozenset[str]:
 class Compression(Work):
     """Picture file -> .aec file."""
 
+    effort: int
     rate: dict[str, Any]  # keywords of Codec.compress: a quality or a target, and its bounds
     frame: int | None
     strict: bool
@@ -130,9 +140,9 @@ class Compression(Work):
         """Compress pictures; the search for a target takes them one by one."""
         batch = [item.picture for item in items]
         if len(batch) > 1 and self.rate.keys() == {"quality"}:
-            made = self.codec.compress_batch(batch, **self.rate)
+            made = self.codec.compress_batch(batch, **self.rate, effort=self.effort)
         else:
-            made = [self.codec.compress(picture, **self.rate) for picture in batch]
+            made = [self.codec.compress(picture, **self.rate, effort=self.effort) for picture in batch]
         if self.verify:
             self.codec.decompress_batch(made)
         return made

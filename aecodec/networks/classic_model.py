@@ -160,7 +160,7 @@ class ClassicModel(Model):
         gain, mean = self._scale(level, y_hat.shape[-3])
         return y_hat.float() / (SIXTEENTHS * gain) + mean
 
-    def synthesise(self, y_hat: Tensor, level: int, channels: int) -> Tensor:
+    def synthesise(self, y_hat: Tensor, level: int, channels: int, rough: bool = False) -> Tensor:
         """Latents -> pixels; grey from a colour network is the mean of the three channels."""
         a = self.architecture
         count, _, rows, columns = y_hat.shape

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aecodec.coding import latents
 from aecodec.coding.latents import SIXTEENTHS, Coded
+from aecodec.devices import has_bfloat16
 from aecodec.errors import BadWeights
 from aecodec.models import Weights
 from aecodec.networks.architecture import HYPER_STRIDE, STRIDE, Architecture
@@ -76,9 +77,10 @@ class Hyperprior(Model):
                 layer.to(torch.bfloat16)
         return network.eval().requires_grad_(False)
 
-    def _transforming(self) -> torch.autocast:
+    def _transforming(self, rough: bool = False) -> torch.autocast:
         """The arithmetic of the transforms."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast)
+        fast = self.fast or (rough and has_bfloat16(self.device))
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=fast)
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -116,10 +118,14 @@ class Hyperprior(Model):
         """Divide what the gain has multiplied."""
         return y_hat.float() / (SIXTEENTHS * self._gain(level))
 
-    def synthesise(self, y_hat: Tensor, level: int, channels: int) -> Tensor:
+    def symbol(self, level: int) -> Tensor:
+        """The inverse gain."""
+        return 1 / self._gain(level)
+
+    def synthesise(self, y_hat: Tensor, level: int, channels: int, rough: bool = False) -> Tensor:
         """Latents -> pixels; grey is the mean of the three channels."""
         y_hat = y_hat.contiguous(memory_format=torch.channels_last)
-        with self._transforming():
+        with self._transforming(rough):
             x_hat: Tensor = self.synthesis(y_hat, self._levels(level, len(y_hat)))
         return x_hat if channels == 3 else x_hat.mean(1, keepdim=True)
 

@@ -59,8 +59,15 @@ class Model(ABC):
         """Latents in sixteenths, integers [..., M, h, w] -> float32 in the units of `analyse`."""
 
     @abstractmethod
-    def synthesise(self, y_hat: Tensor, level: int, channels: int) -> Tensor:
-        """What `scaled` gives, float32 [B, M, h, w], is overwritten -> x_hat float32 [B, C, H, W], 0..1."""
+    def synthesise(self, y_hat: Tensor, level: int, channels: int, rough: bool = False) -> Tensor:
+        """What `scaled` gives, float32 [B, M, h, w], is overwritten -> x_hat float32 [B, C, H, W], 0..1.
+
+        rough: as with `fast`, for a result that only guides. Under autograd nothing is overwritten.
+        """
+
+    def symbol(self, level: int) -> Tensor | None:
+        """What one step of a symbol is in y, [M, 1, 1]; None where latents are not refined (`refine.py`)."""
+        return None
 
     def latents_shape(self, height: int, width: int, channels: int) -> tuple[int, int, int]:
         """M, h, w of a picture."""

@@ -117,9 +117,10 @@ class Trainer:
         out: Path,
         device: torch.device,
         processes: Processes = Processes(),  # noqa: B008  immutable
+        clock: Callable[[], float] = time.monotonic,  # seconds, for the budget
     ) -> None:
         self.task, self.budget, self.out, self.device = task, budget, out, device
-        self.processes = processes
+        self.processes, self.clock = processes, clock
         self.averaged = copy.deepcopy(task.model)  # moving average: what is validated and exported
         self.rates = {  # kept apart from the optimizers, whose checkpoints would bring back older ones
             name: [group["lr"] for group in optimizer.param_groups]
@@ -153,7 +154,7 @@ class Trainer:
         sums = torch.zeros((), device=self.device)
         steps, pixels, began, saved = 0, 0, time.monotonic(), time.monotonic()
         while (progress := self._progress()) < 1:
-            part, before = self.task.part(self.step, progress), time.monotonic()
+            part, before = self.task.part(self.step, progress), self.clock()
             x = self.task.batch(self.step, progress)
             sums = sums + self._update(network, x, progress)
             pixels += x.shape[0] * x.shape[2] * x.shape[3]
@@ -162,7 +163,7 @@ class Trainer:
                 spent = time.monotonic() - began
                 self._log(sums / steps, pixels / spent / 1e6, progress, on_log)
                 sums, steps, pixels, began = torch.zeros_like(sums), 0, 0, time.monotonic()
-            self.seconds += min(time.monotonic() - before, LONGEST_STEP)
+            self.seconds += min(self.clock() - before, LONGEST_STEP)
             if self.task.part(self.step, self._progress()) > part and self.processes.first:
                 on_part()
             if time.monotonic() - saved > CHECKPOINT_EVERY:

@@ -13,7 +13,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-# A thread holds the activations of one tile, 115 MB; four are enough to hide what runs on one core alone.
+# A thread holds the activations of one tile, 115 MB, or those of a part of it for a slope, as many; four are
+# enough to hide what runs on one core alone.
 MAX_WORKERS = 4
 
 _starting = threading.Lock()

@@ -410,10 +410,9 @@ def test_a_checkpoint_of_another_architecture_is_refused(folder, tmp_path):
         trainer(folder, tmp_path, 2, other).resume()
 
 
-def test_time_in_which_the_process_was_stopped_is_no_training(folder, tmp_path, monkeypatch):
+def test_time_in_which_the_process_was_stopped_is_no_training(folder, tmp_path):
     run = trainer(folder, tmp_path, 2)
-    times = iter(range(0, 10**7, 10**4))
-    monkeypatch.setattr("aecodec.training.trainer.time.monotonic", lambda: next(times))
+    run.clock = iter(range(0, 10**7, 10**4)).__next__
     run.run(ignore, ignore)
     assert run.seconds == 2 * LONGEST_STEP
 

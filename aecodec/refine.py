@@ -3,12 +3,12 @@
 y -> symbols -> y_hat -> synthesis -> squared error -> its slope in y_hat -> another y, for some rounds
 
 Near its best y a picture's squared error is that of each latent alone, a parabola of one curvature (in a
-trained model, by high-rate theory: lambda times it is 6 / ln 2 bits), and of what they do to each other. The
-choice of symbols knows the first part (`coding.latents.cheapest`); only the second must move y. One line
-fitted through slopes over rounding errors has the curvature, as the step length of Barzilai and Borwein
-("Two-point step size gradient methods", 1988), and what is left of the slopes is the second part. The decoder
-knows nothing of it. Campos et al. ("Content adaptive optimization for neural image compression", 2019) change
-latents by plain gradient descent, which takes hundreds of rounds.
+trained model, by high-rate theory: half of it times lambda is 6 / ln 2 bits), and of what they do to each
+other. The choice of symbols knows the first part (`coding.latents.cheapest`); only the second must move y.
+One line fitted through slopes over rounding errors has the curvature, as the step length of Barzilai and
+Borwein ("Two-point step size gradient methods", 1988), and what is left of the slopes is the second part.
+Campos et al. ("Content adaptive optimization for neural image compression", 2019) change latents by plain
+gradient descent.
 """
 
 import numpy as np

@@ -49,8 +49,7 @@ def encode(model: Model, pictures: Sequence[Pixels], level: int, effort: int) ->
     """The only tiles of pictures uint8 [H, W, C] of one padded size and one C."""
     x = as_input(model, np.stack([edge_padded(pixels, model.stride) for pixels in pictures]))
     y = model.analyse(x)
-    if effort:
-        y = refine(model, x, y, Box(0, 0, *y.shape[2:]), level, effort)
+    y = refine(model, x, y, Box(0, 0, *y.shape[2:]), level, effort)
     return [tile_of(coded) for coded in model.encode(y, level)]
 
 

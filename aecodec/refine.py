@@ -31,10 +31,10 @@ def refine(model: Model, x: Tensor, y: Tensor, tile: Box, level: int, rounds: in
     tiles and of what their synthesis sees around them, [B, M, h', w'], in which `tile` is the box of a tile.
     """
     unit = model.symbol(level)
-    if unit is None:
+    if unit is None or not rounds:
         return y[:, :, *tile.slices]
     with torch.inference_mode(False), torch.no_grad():  # autograd keeps no tensor of inference mode
-        x, around = x.clone(), y.clone()
+        around = y.clone()
         inner = around[:, :, *tile.slices]
         y = inner.clone()
         for number in range(rounds):

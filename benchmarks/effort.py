@@ -19,6 +19,7 @@ import torch
 from aecodec import Codec, models
 from aecodec.bench import inputs, metrics, published
 from aecodec.bench.bd import Curve, bd_rate
+from aecodec.bench.results import points
 
 EFFORTS = (0, 1, 2, 4, 9)
 QUALITIES = (0, 15, 30, 45, 60, 75, 90, 100)
@@ -37,8 +38,8 @@ def main() -> None:
     others = anchors() if len(pictures) == 24 else {}
     codec.encode(pictures[0])
     for effort in EFFORTS:
-        points = [[point(codec, x, quality, effort) for x in pictures] for quality in QUALITIES]
-        bpp, psnr, seconds = np.asarray(points).transpose(2, 0, 1)
+        measured = [[point(codec, x, quality, effort) for x in pictures] for quality in QUALITIES]
+        bpp, psnr, seconds = np.asarray(measured).transpose(2, 0, 1)
         curves[effort] = bpp.mean(1).tolist(), psnr.mean(1).tolist()
         row: dict[str, Any] = {"effort": effort, "encode_median_s": round(statistics.median(seconds.flat), 4)}
         for name, anchor in ({"effort 0": curves[0]} | others).items():
@@ -53,10 +54,8 @@ def main() -> None:
 def anchors() -> dict[str, Curve]:
     """JPEG and VTM on Kodak."""
     results = json.loads((RESULTS / "kodak" / "results.json").read_text())
-    jpeg = results["curves"]["jpeg"]
     (vtm,) = (curve for curve in published.published_curves(results) if curve["name"].startswith("VTM"))
-    points = [point["bpp"] for point in jpeg], [point["psnr"] for point in jpeg]
-    return {"JPEG 4:2:0": points, "VTM": (vtm["bpp"], vtm["psnr"])}
+    return {"JPEG 4:2:0": points(results["curves"]["jpeg"], "psnr"), "VTM": (vtm["bpp"], vtm["psnr"])}
 
 
 def point(codec: Codec, x: np.ndarray, quality: float, effort: int) -> tuple[float, float, float]:

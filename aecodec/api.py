@@ -4,7 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aecodec import container, models, pictures
+from aecodec.file import container
+from aecodec.picture import pictures
+from aecodec.weights import name_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aecodec.codec import Codec, Region, Target
-    from aecodec.neural import Latents
+    from aecodec.tiles.neural import Latents
 
 
 @cache
@@ -105,7 +107,7 @@ def info(data: bytes | str | Path) -> dict[str, Any]:
         },
         "entropy_id": header.entropy_id.hex(),
         "synthesis_id": header.synthesis_id.hex(),
-        "model": models.name_of(header.entropy_id),
+        "model": name_of(header.entropy_id),
         "lossless": not header.has_model,
         "bytes": len(data),
         "bpp": 8 * len(data) / (header.width * header.height),

@@ -13,19 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aecodec import alpha, batches, container, lossless, memory, models, pictures, rate, salvage
-from aecodec.container import Container, Header, Tile
 from aecodec.devices import allows_fast, pick_device
-from aecodec.drawing import check, draw_alpha, draw_tiles
+from aecodec.encoder import rate
+from aecodec.encoder.encode import encode_batch, encode_tiles
+from aecodec.encoder.rate import Goal
 from aecodec.errors import BadArgument, BadQuality, Damaged, TargetOutOfReach
+from aecodec.file import container
+from aecodec.file.container import Container, Header, Tile
 from aecodec.networks.load import load
 from aecodec.networks.model import Model
-from aecodec.neural import Latents, encode_tiles, read_latents
-from aecodec.pictures import MAX_PIXELS, Picture
-from aecodec.rate import Goal
-from aecodec.salvage import Salvaged
+from aecodec.picture import pictures
+from aecodec.picture.pictures import MAX_PIXELS, Picture
 from aecodec.threads import exact, in_order, workers
-from aecodec.tiles import Box, region_box
+from aecodec.tiles import alpha, batches, lossless, memory, salvage
+from aecodec.tiles.drawing import check, draw_alpha, draw_tiles
+from aecodec.tiles.grid import Box, region_box
+from aecodec.tiles.neural import Latents, read_latents
+from aecodec.tiles.salvage import Salvaged
+from aecodec.weights import Weights, find, find_by_id
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -192,7 +197,7 @@ class Codec:
         def compress(some: list[Picture]) -> list[bytes]:
             if len(some) == 1:
                 return [self.compress(some[0], quality, effort=effort)]
-            tiles = batches.encode(model, [alpha.filled(picture) for picture in some], level, effort)
+            tiles = encode_batch(model, [alpha.filled(picture) for picture in some], level, effort)
             return [
                 self._finished(picture, replace(_frame(model, picture, level), tiles=(tile,)))
                 for picture, tile in zip(some, tiles, strict=True)
@@ -301,7 +306,7 @@ class Codec:
         return container.read(data)
 
     def _encoder(self) -> Model:
-        return self._load(models.find(self.model))
+        return self._load(find(self.model))
 
     def _finished(self, picture: Picture, file: Container) -> bytes:
         """The file of a picture, which may be one without a model where that was not named."""
@@ -311,11 +316,11 @@ class Codec:
         """The model that a file asks for, None if it does without. Raises UnknownModel, SynthesisMismatch."""
         if not header.has_model:
             return None
-        model = self._load(models.find_by_id(header.entropy_id, header.synthesis_id, self.model))
+        model = self._load(find_by_id(header.entropy_id, header.synthesis_id, self.model))
         _check_latents(header, model)
         return model
 
-    def _load(self, weights: models.Weights) -> Model:
+    def _load(self, weights: Weights) -> Model:
         key = weights.path, weights.entropy_id, weights.synthesis_id  # a file may have been replaced
         with self._lock, torch.device("cpu"), torch.inference_mode(False):
             if key not in self._loaded:

@@ -19,8 +19,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from aecodec import api, container, metadata, pictures
+from aecodec import api
 from aecodec.errors import AecError, BadArgument, BadQuality, FormatError
+from aecodec.file import container
+from aecodec.picture import metadata, pictures
 
 if TYPE_CHECKING:
     from aecodec.codec import Codec

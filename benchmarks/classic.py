@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from aecodec.devices import pick_device
-from aecodec.networks.classic import Autoencoder, ClassicArchitecture, build
+from aecodec.networks.classic.autoencoder import Autoencoder, ClassicArchitecture, build
 from aecodec.training.classic import figures
 from aecodec.training.classic.classifier import Classifier, accuracy, train_classifier
 from aecodec.training.classic.data import Pictures, fit

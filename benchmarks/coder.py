@@ -16,10 +16,10 @@ from statistics import median
 import numpy as np
 import torch
 
-from aecodec import models
 from aecodec.coding.rans import Decoder, Encoder
 from aecodec.coding.tables import TOTAL, Tables
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.weights import find
 
 COUNTS = (10_000, 100_000, 1_000_000)
 REPEATS = 9
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
-    tables = Hyperprior(models.find(arguments.model), torch.device("cpu")).entropy.tables
+    tables = Hyperprior(find(arguments.model), torch.device("cpu")).entropy.tables
     rows = [measure(tables, count) for count in COUNTS]
     report = {"python": platform.python_version(), "tables": tables.count - 1, "rows": rows}
     (arguments.out / "coder.json").write_text(json.dumps(report, indent=1) + "\n")

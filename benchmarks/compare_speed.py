@@ -20,7 +20,8 @@ ROUNDS = 7
 ONE = """
 import json, sys, time
 from statistics import median
-from aecodec import Codec, pictures
+from aecodec import Codec
+from aecodec.picture import pictures
 codec, picture = Codec(device="cpu"), pictures.load(sys.argv[1])
 data = codec.compress(picture, 75)
 calls = {"encode": lambda: codec.compress(picture, 75), "decode": lambda: codec.decompress(data)}

@@ -13,8 +13,9 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from aecodec.bench import codecs, inputs, metrics
+from aecodec.bench import codecs, inputs
 from aecodec.bench.codecs import BenchCodec
+from aecodec.measure import metrics
 
 SHOWN = ("jpeg", "avif", "aec")
 QUALITIES = np.arange(0, 101, 1.0)

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from aecodec import Codec, models
-from aecodec.bench import inputs, metrics, published
-from aecodec.bench.bd import Curve, bd_rate
+from aecodec import Codec
+from aecodec.bench import inputs, published
 from aecodec.bench.results import points
+from aecodec.measure import metrics
+from aecodec.measure.bd import Curve, bd_rate
+from aecodec.weights import find
 
 EFFORTS = (0, 1, 2, 4, 9)
 QUALITIES = (0, 15, 30, 45, 60, 75, 90, 100)
@@ -46,7 +48,7 @@ def main() -> None:
             row[f"against {name}"] = round(bd_rate(anchor, curves[effort]).value, 2)
         rows.append(row)
         print(json.dumps(row), flush=True)
-    entropy_id = models.find(arguments.model).entropy_id.hex()
+    entropy_id = find(arguments.model).entropy_id.hex()
     report = {"entropy_id": entropy_id, "threads": torch.get_num_threads(), "rows": rows, "curves": curves}
     (RESULTS / "effort.json").write_text(json.dumps(report, indent=1) + "\n")
 

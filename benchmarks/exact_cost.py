@@ -19,13 +19,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aecodec import models
-from aecodec.bench.bd import bd_rate
-from aecodec.coding import latents
+from aecodec.coding.symbols import SIXTEENTHS, Coded, cheapest
 from aecodec.coding.tables import from_masses
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.measure.bd import bd_rate
+from aecodec.networks.photo import latents
+from aecodec.networks.photo.hyperprior import Hyperprior
 from aecodec.training.export import import_weights, parametric_masses
 from aecodec.training.objective import TrainedModel
+from aecodec.weights import find
 
 LEVELS = (0, 51, 102, 153, 204, 255)
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model")
     arguments = parser.parse_args()
-    model = Hyperprior(models.find(arguments.model), torch.device("cpu"))
+    model = Hyperprior(find(arguments.model), torch.device("cpu"))
     masters = TrainedModel(model.architecture)
     import_weights(model.weights.path, masters)
     masters = masters.eval()
@@ -77,14 +78,14 @@ def each(model: Hyperprior, masters: TrainedModel, x: np.ndarray, level: int) ->
     for entropy in (model.entropy, gaussian):
         (coded,) = latents.encode(entropy, y, z, level)
         bits = sum(entropy.tables.ideal_bits(symbols, indexes) for indexes, symbols in coded.groups)
-        paths.append((bits, torch.from_numpy(coded.y_hat)[None].float() / latents.SIXTEENTHS))
+        paths.append((bits, torch.from_numpy(coded.y_hat)[None].float() / SIXTEENTHS))
     (coded,) = latents.encode(model.entropy, y, z, level)
     paths.append(float_path(model, masters, y, coded, at))
     return [finish(model, x, level, *path) for path in paths]
 
 
 def float_path(
-    model: Hyperprior, masters: TrainedModel, y: Tensor, coded: latents.Coded, at: Tensor
+    model: Hyperprior, masters: TrainedModel, y: Tensor, coded: Coded, at: Tensor
 ) -> tuple[float, Tensor]:
     """Bits and y_hat with means and scale indexes from the float masters."""
     z_index, z = coded.groups[0]
@@ -95,7 +96,7 @@ def float_path(
     features = network.features(z_hat, at, height, width)
     mu, index = network.parameters(0, features, features, at)  # of models with one pass
     indexes = index.round().clamp(0, model.architecture.scales - 1).to(torch.uint8).numpy().ravel()
-    symbols = latents.cheapest((y - mu).numpy().ravel(), indexes, model.entropy.tables)
+    symbols = cheapest((y - mu).numpy().ravel(), indexes, model.entropy.tables)
     bits += model.entropy.tables.ideal_bits(symbols, indexes)
     return bits, (torch.from_numpy(symbols).view_as(mu) + mu).float()
 

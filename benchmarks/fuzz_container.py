@@ -18,11 +18,11 @@ from zlib import crc32
 
 import numpy as np
 
-from aecodec import container
 from aecodec.coding.rans import Decoder, Encoder, clip
 from aecodec.coding.tables import from_masses, gaussian_masses
-from aecodec.container import LOSSLESS, NEURAL, Container, Header, Tile
 from aecodec.errors import AecError, FormatError
+from aecodec.file import container
+from aecodec.file.container import LOSSLESS, NEURAL, Container, Header, Tile
 
 SECONDS_AN_INPUT = 2.0  # far above what the slowest input takes; a hang is what this is to find
 TABLES = from_masses([gaussian_masses(sigma, int(4 * sigma) + 1) for sigma in np.geomspace(0.11, 32, 20)])

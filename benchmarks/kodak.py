@@ -17,11 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from aecodec.bench import bd, outputs, runner
+from aecodec.bench import outputs, runner
 from aecodec.bench.published import published_curves
 from aecodec.bench.results import points
 from aecodec.bench.worker import Row
 from aecodec.errors import BadArgument
+from aecodec.measure import bd
 
 EVERY_FIFTH = tuple(range(0, 101, 5))
 

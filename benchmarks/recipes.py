@@ -23,9 +23,9 @@ from typing import Any, cast
 import torch
 from lion_pytorch import Lion
 
-from aecodec.bench.bd import bd_rate
-from aecodec.networks.architecture import Pass
-from aecodec.networks.complexity import complexity
+from aecodec.measure.bd import bd_rate
+from aecodec.networks.photo.architecture import Pass
+from aecodec.networks.photo.complexity import complexity
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.objective import TrainedModel
 from aecodec.training.photo import PhotoTask

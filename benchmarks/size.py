@@ -78,7 +78,8 @@ def enlarge(source: Path, target: Path, megapixels: float) -> None:
 
 def one(what: str, picture: str, file: str) -> dict[str, float]:
     """Encode a picture into a file, or decode the file."""
-    from aecodec import Codec, pictures
+    from aecodec import Codec
+    from aecodec.picture import pictures
 
     codec = Codec()
     codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8)))

@@ -28,11 +28,13 @@ from PIL import Image
 from stages import stopwatch
 from torch.profiler import ProfilerActivity, profile
 
-from aecodec import Codec, models, pictures
+from aecodec import Codec
 from aecodec.bench import codecs
-from aecodec.networks.architecture import Architecture
-from aecodec.networks.complexity import complexity
 from aecodec.networks.load import load
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.complexity import complexity
+from aecodec.picture import pictures
+from aecodec.weights import find
 
 SIZES = {0.1: (384, 256), 0.4: (768, 512), 2: (1920, 1080), 12: (4000, 3000), 50: (8192, 6144)}
 QUALITY = 75
@@ -76,7 +78,7 @@ def where() -> dict[str, Any]:
         "cpu": cpu,
         "gpu": gpu,
         "torch": torch.__version__,
-        "model": models.find().entropy_id.hex(),
+        "model": find().entropy_id.hex(),
     }
 
 
@@ -141,7 +143,7 @@ def measure(codec: Codec, image: Image.Image) -> dict[str, Any]:
 
 def architecture() -> Architecture:
     """Of the default model."""
-    return load(models.find(), torch.device("cpu")).architecture
+    return load(find(), torch.device("cpu")).architecture
 
 
 def stages_of(call: Callable[[], Any]) -> dict[str, float]:

@@ -12,10 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from aecodec import alpha, container, lossless, neural, pictures
-from aecodec.coding import latents, rans
-from aecodec.networks.entropy import EntropyModel
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.coding import rans
+from aecodec.file import container
+from aecodec.networks.photo import latents
+from aecodec.networks.photo.entropy import EntropyModel
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.picture import pictures
+from aecodec.tiles import alpha, lossless, neural
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "reading": [(pictures, "load")],

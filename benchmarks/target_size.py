@@ -18,8 +18,10 @@ import torch
 from PIL import Image
 
 import aecodec
-from aecodec import container, models, rate
+from aecodec.encoder import rate
 from aecodec.errors import TargetOutOfReach
+from aecodec.file import container
+from aecodec.weights import find
 
 BPPS = (0.2, 0.3, 0.5, 0.75, 1.0, 1.5)  # target sizes are those of the same bits a pixel
 PSNRS = (30, 32, 34, 36, 38)
@@ -42,7 +44,7 @@ def main() -> None:
         goals += [("bpp", bpp) for bpp in BPPS] + [("psnr", psnr) for psnr in PSNRS]
         rows += [one(codec, path.stem, x, name, value) for name, value in goals]
     report = {
-        "entropy_id": models.find(arguments.model).entropy_id.hex(),
+        "entropy_id": find(arguments.model).entropy_id.hex(),
         "threads": torch.get_num_threads(),
         "summary": {name: summary(rows, name) for name in ("target_size", "bpp", "psnr")},
         "rows": rows,

@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from aecodec.devices import pick_device
-from aecodec.networks.complexity import complexity
+from aecodec.networks.photo.complexity import complexity
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.photo import PhotoTask
 from aecodec.training.recipe import read_recipe

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from aecodec import AecError, Codec
-from aecodec.neural import Latents
+from aecodec.tiles.neural import Latents
 
 
 def descriptor(latents: Latents) -> torch.Tensor:

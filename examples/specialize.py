@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 
 import aecodec
-from aecodec import models
-from aecodec.bench import bd, inputs, metrics
+from aecodec.bench import inputs
+from aecodec.measure import bd, metrics
 from aecodec.training.recipe import read_recipe
 from aecodec.training.run import Job, train
 from aecodec.training.trainer import Budget, Logged
+from aecodec.weights import find
 
 ROOT = Path(__file__).parent.parent
 QUALITIES = (0, 20, 40, 60, 80, 100)
@@ -41,7 +42,7 @@ def main() -> None:
     if len(found) < 2:
         parser.error(f"{arguments.folder} holds one picture: it takes one to train on and one to hold back")
     held_back = [picture.path for picture in found[::5]]
-    released = models.find().path
+    released = find().path
     with tempfile.TemporaryDirectory() as folder:
         for number, picture in enumerate(p for p in found if p.path not in held_back):
             kind = "graphics" if arguments.sharp else "photo"  # graphics are never scaled

@@ -23,9 +23,9 @@ from samples import (
     with_alpha,
 )
 
-from aecodec import container
-from aecodec.container import Container, Tile
-from aecodec.fields import leb, u32, with_crc
+from aecodec.file import container
+from aecodec.file.container import Container, Tile
+from aecodec.file.fields import leb, u32, with_crc
 from aecodec.networks.model import Model
 
 Z = np.array([3, -2, 0, 1])[:, None, None]  # hyper-latents of a tile of up to 4 x 4 latents

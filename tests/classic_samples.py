@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from aecodec.networks.classic import ClassicArchitecture
+from aecodec.networks.classic.autoencoder import ClassicArchitecture
 from aecodec.training.classic.data import Pictures
 from aecodec.training.classic.recipe import ClassicRecipe
 from aecodec.training.classic.run import train

@@ -16,16 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aecodec import container, models
+from aecodec import weights
 from aecodec.codec import Codec
-from aecodec.coding import latents
 from aecodec.coding.tables import from_masses, gaussian_masses
-from aecodec.networks.architecture import Architecture, Pass
-from aecodec.networks.entropy import COMPAND_SIZE, EntropyModel, LayerSpec, layer_specs, parity_mask
-from aecodec.networks.exact import Entropy
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.networks.integer import BOUND, IntegerLayer, reach
-from aecodec.pictures import Picture
+from aecodec.file import container
+from aecodec.networks.photo import latents
+from aecodec.networks.photo.architecture import Architecture, Pass
+from aecodec.networks.photo.entropy import COMPAND_SIZE, EntropyModel, LayerSpec, layer_specs, parity_mask
+from aecodec.networks.photo.exact import Entropy
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.networks.photo.integer import BOUND, IntegerLayer, reach
+from aecodec.picture.pictures import Picture
+from aecodec.weights import open_weights
 
 CPU = torch.device("cpu")
 BATCH = 4
@@ -115,11 +117,11 @@ def worst_entropy(device: torch.device = CPU) -> Entropy:
 def installed() -> list[Path]:
     """Weights files: the frozen test model, and all others that a user of this machine would have."""
     (tiny,) = (Path(__file__).parent / "data").glob("tiny-*.safetensors")
-    return [tiny, *(weights.path for weights in models.installed() if weights.path.name != tiny.name)]
+    return [tiny, *(found.path for found in weights.installed() if found.path.name != tiny.name)]
 
 
 def entropies(device: torch.device = CPU) -> dict[str, Entropy]:
-    loaded = {path.stem: Hyperprior(models.open_weights(path), device).entropy for path in installed()}
+    loaded = {path.stem: Hyperprior(open_weights(path), device).entropy for path in installed()}
     return {"worst": worst_entropy(device), **loaded}
 
 
@@ -290,7 +292,7 @@ def decode_streams(streams: dict[str, str]) -> dict[str, str]:
     for name, words in streams.items():
         path, height, width, level = name.rsplit(" ", 3)
         if path not in loaded:
-            loaded[path] = Hyperprior(models.open_weights(Path(path)), CPU).entropy
+            loaded[path] = Hyperprior(open_weights(Path(path)), CPU).entropy
         words = [bytes.fromhex(words)]
         (coded,) = latents.decode(loaded[path], words, int(height), int(width), int(level))
         found[name] = f"{coded.latents_crc} {digest(torch.from_numpy(coded.y_hat))}"

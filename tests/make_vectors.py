@@ -47,10 +47,10 @@ from samples import (
     with_section,
 )
 
-from aecodec import container
-from aecodec.coding import latents
-from aecodec.container import Container, Tile
+from aecodec.file import container
+from aecodec.file.container import Container, Tile
 from aecodec.networks.model import Model
+from aecodec.networks.photo import latents
 
 FOLDER = TESTS / "vectors"
 ICC = bytes(range(256)) + b"not looked into"

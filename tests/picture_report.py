@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 from stress import Case
 
-from aecodec import container, pictures
 from aecodec.codec import Codec
+from aecodec.file import container
+from aecodec.picture import pictures
 
 METADATA = ("icc", "exif", "xmp", "resolution", "index", "header")
 

@@ -10,13 +10,16 @@ import rans_reference
 import torch
 from PIL import Image
 
-from aecodec import container, models, neural
-from aecodec.coding import latents
-from aecodec.container import Container, Header, Tile
-from aecodec.fields import leb, u32, with_crc
-from aecodec.networks.architecture import Pass
-from aecodec.networks.hyperprior import Hyperprior, whole_hyper
-from aecodec.tiles import tile_boxes
+from aecodec.coding.symbols import latents_crc
+from aecodec.file import container
+from aecodec.file.container import Container, Header, Tile
+from aecodec.file.fields import leb, u32, with_crc
+from aecodec.networks.photo import latents
+from aecodec.networks.photo.architecture import Pass
+from aecodec.networks.photo.hyperprior import Hyperprior, whole_hyper
+from aecodec.tiles import neural
+from aecodec.tiles.grid import tile_boxes
+from aecodec.weights import open_weights
 
 TESTS = Path(__file__).parent
 PHOTO = TESTS.parent / "examples" / "photo.png"
@@ -25,7 +28,7 @@ GRID = 64  # latents are rounded to 1/64 before they are coded, so that no machi
 
 
 def load_model(path: Path = TINY) -> Hyperprior:
-    return Hyperprior(models.open_weights(path), torch.device("cpu"))
+    return Hyperprior(open_weights(path), torch.device("cpu"))
 
 
 def photo(width: int, height: int, grey: bool = False, left: int = 0, top: int = 0) -> np.ndarray:
@@ -245,4 +248,4 @@ def coded_by_hand(
     for symbols, indexes in reversed(groups):
         coder.push(symbols.tolist(), indexes.tolist(), tables)
     words = b"".join(map(u32, coder.words()))
-    return Tile(container.NEURAL, latents.latents_crc(z, y_hat), words)
+    return Tile(container.NEURAL, latents_crc(z, y_hat), words)

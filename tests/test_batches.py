@@ -10,9 +10,13 @@ from click.testing import CliRunner
 from PIL import Image
 from samples import TINY, photo
 
-from aecodec import Codec, batches, container, errors, pictures
-from aecodec.cli import aec, together
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec import Codec, errors
+from aecodec.cli import aec
+from aecodec.cli.many import together
+from aecodec.file import container
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.picture import pictures
+from aecodec.tiles import batches
 
 SIZES = [
     (96, 64),

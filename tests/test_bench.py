@@ -17,8 +17,9 @@ from PIL import Image
 from samples import photo
 
 import aecodec.bench
-from aecodec.bench import bd, codecs, inputs, metrics, outputs, results, runner, terminal, worker
+from aecodec.bench import codecs, inputs, outputs, results, runner, terminal, worker
 from aecodec.errors import BadArgument, BadData, InputMissing, OutputExists, OutputUnwritable
+from aecodec.measure import bd, metrics
 
 # Published Kodak points (bits per pixel, PSNR in dB).
 VTM = (  # CompressAI, results/image/kodak/vtm.json

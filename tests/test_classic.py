@@ -18,8 +18,7 @@ from safetensors.torch import save_file
 from test_training import interrupt
 
 from aecodec.errors import BadArgument, BadData, BadRecipe, BadWeights, InputMissing, TrainingDiverged
-from aecodec.models import open_weights
-from aecodec.networks.classic import KINDS, RESIZABLE, ClassicArchitecture, build, weights_of
+from aecodec.networks.classic.autoencoder import KINDS, RESIZABLE, ClassicArchitecture, build, weights_of
 from aecodec.training.classic.classifier import Classifier
 from aecodec.training.classic.data import Pictures
 from aecodec.training.classic.losses import FeatureLoss, make_loss
@@ -29,6 +28,7 @@ from aecodec.training.classic.recipe import read_recipe
 from aecodec.training.classic.run import train
 from aecodec.training.classic.task import ClassicTask, take_encoder
 from aecodec.training.trainer import Budget, Trainer
+from aecodec.weights import open_weights
 
 torchvision_operators.declare()
 PARENT = Path(__file__).parent.parent / "recipes" / "classic"

@@ -14,11 +14,12 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from aecodec import Codec, container
+from aecodec import Codec
 from aecodec.errors import AecError, BadWeights, Damaged, LatentsMismatch
-from aecodec.models import open_weights
-from aecodec.networks.classic_model import ClassicModel
+from aecodec.file import container
+from aecodec.networks.classic.model import ClassicModel
 from aecodec.networks.load import load
+from aecodec.weights import open_weights
 
 torchvision_operators.declare()
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from classic_samples import TINY, picture
 from safetensors import safe_open
 
-from aecodec import Codec, container
+from aecodec import Codec
+from aecodec.file import container
 
 
 class Reader:

@@ -129,7 +129,7 @@ def test_latents_are_those_of_the_encoder(weights, labelled):
 
 
 def test_feature_maps_are_those_of_the_first_convolutions(tmp_path):
-    from aecodec.networks.classic import build
+    from aecodec.networks.classic.autoencoder import build
 
     a = TINY["stl10"]
     network = build(a)
@@ -146,7 +146,7 @@ def test_feature_maps_are_those_of_the_first_convolutions(tmp_path):
 
 
 def test_bars_stand_for_all_parameters_of_layers_with_weights():
-    from aecodec.networks.classic import build
+    from aecodec.networks.classic.autoencoder import build
 
     for kind in ("dense", "stl10", "resattention"):
         network = build(TINY[kind])

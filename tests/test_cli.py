@@ -16,10 +16,12 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from aecodec import codec, container, errors, models, pictures
-from aecodec.cli import aec, files
-from aecodec.fields import leb, with_crc
-from aecodec.networks import exact, integer
+from aecodec import codec, errors, output, weights
+from aecodec.cli import aec
+from aecodec.file import container
+from aecodec.file.fields import leb, with_crc
+from aecodec.networks.photo import exact, integer
+from aecodec.picture import pictures
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 
@@ -307,7 +309,7 @@ def test_models_that_are_none(run, tiny_model):
 
 
 def test_an_unknown_model_names_the_folders(run, monkeypatch):
-    monkeypatch.setattr(models, "folders", lambda: [Path("/first/folder"), Path("/second/folder")])
+    monkeypatch.setattr(weights, "folders", lambda: [Path("/first/folder"), Path("/second/folder")])
     refused(run("decompress", "small.aec"), errors.UnknownModel, "/first/folder", "/second/folder")
 
 
@@ -545,4 +547,4 @@ def test_writing_over_a_stream_tells_its_name(monkeypatch):
 
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Full()))
     with pytest.raises(errors.OutputUnwritable, match="standard output: no space left on device: free"):
-        files.write("-", b"x")
+        output.write("-", b"x")

@@ -16,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from aecodec import codec, container, errors
-from aecodec.cli import aec, batch, faults, work
+from aecodec import codec, errors
+from aecodec.cli import aec, faults
+from aecodec.cli.many import batch, work
+from aecodec.file import container
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("a.png", "deep/b.png", "deep/er/c.jpg")
@@ -367,7 +369,8 @@ def test_a_terminal_gets_a_progress_bar(folder):
 
 SLOW = """
 import os, time
-from aecodec.cli import batch, compress, main
+from aecodec.cli.many import batch
+from aecodec.cli import compress, main
 
 class Slow(compress.Compression):
     def write(self, job, *rest):

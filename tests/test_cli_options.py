@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from aecodec import container, errors, pictures
+from aecodec import errors
 from aecodec.cli import aec
+from aecodec.file import container
+from aecodec.picture import pictures
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 

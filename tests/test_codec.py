@@ -18,12 +18,16 @@ import weights_files
 from PIL import Image
 
 import aecodec
-from aecodec import api, container, errors, models, neural, pictures
+from aecodec import api, errors
 from aecodec import codec as codec_module
 from aecodec.codec import Codec
-from aecodec.fields import leb, u32, with_crc
+from aecodec.file import container
+from aecodec.file.fields import leb, u32, with_crc
 from aecodec.networks.load import load
-from aecodec.pictures import Picture
+from aecodec.networks.photo import latents
+from aecodec.picture import pictures
+from aecodec.picture.pictures import Picture
+from aecodec.weights import open_weights
 
 
 @pytest.fixture(scope="module")
@@ -376,13 +380,13 @@ def test_a_file_of_another_model_is_not_decoded_with_the_named_one(tmp_path, tin
 
 def test_a_decoder_that_computes_differently_says_so_and_draws_nothing(codec, small, monkeypatch):
     """All checksums of bytes are right, the latents are not."""
-    parameters = neural.latents._parameters
+    parameters = latents._parameters
 
     def different(*args):
         for part, mu, indexes, mask in parameters(*args):
             yield part, mu + (mu == mu.max()), indexes, mask
 
-    monkeypatch.setattr(neural.latents, "_parameters", different)
+    monkeypatch.setattr(latents, "_parameters", different)
     with pytest.raises(errors.LatentsMismatch, match="aec selftest"):
         codec.decode(small)
 
@@ -562,7 +566,7 @@ def test_the_package_shows_what_it_has():
 def test_info_tells_all_that_is_in_a_file(found_by_id, tiny_model, small, tmp_path):
     path = tmp_path / "small.aec"
     path.write_bytes(small)
-    weights = models.open_weights(tiny_model)
+    weights = open_weights(tiny_model)
     parts = [(part.name, part.offset, part.length) for part in container.layout(small)]
     info = aecodec.info(small)
     sections = info.pop("sections")
@@ -589,7 +593,7 @@ def test_info_tells_all_that_is_in_a_file(found_by_id, tiny_model, small, tmp_pa
 
 
 def test_info_knows_what_the_codec_does_not_decode_or_find(monkeypatch, tmp_path, small, codec):
-    monkeypatch.setattr(models, "folders", lambda: [tmp_path])
+    monkeypatch.setattr("aecodec.weights.folders", lambda: [tmp_path])
     assert aecodec.info(small)["model"] is None
     vectors = Path(__file__).parent / "vectors" / "decode"
     mixed = aecodec.info(vectors / "lossless-and-neural-tiles-with-alpha.aec")

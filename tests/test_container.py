@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aecodec import container
-from aecodec.container import LOSSLESS, NEURAL, Container, Header, Part, Tile
 from aecodec.errors import (
     AecError,
     BadArgument,
@@ -24,6 +22,8 @@ from aecodec.errors import (
     UnknownSection,
     UnsupportedVersion,
 )
+from aecodec.file import container
+from aecodec.file.container import LOSSLESS, NEURAL, Container, Header, Part, Tile
 
 # A writer that shares nothing with container.py and can break every rule
 
@@ -552,7 +552,9 @@ def test_what_the_format_cannot_say_is_not_written(bad):
 
 
 def test_the_container_needs_neither_numpy_nor_torch():
-    code = "import sys, aecodec.container; sys.exit(bool({'numpy', 'torch', 'PIL'} & sys.modules.keys()))"
+    code = (
+        "import sys, aecodec.file.container; sys.exit(bool({'numpy', 'torch', 'PIL'} & sys.modules.keys()))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -4,9 +4,9 @@ import picture_report
 import pytest
 import stress
 
-from aecodec import pictures
 from aecodec.codec import Codec
 from aecodec.errors import UnsupportedPicture
+from aecodec.picture import pictures
 
 CASES = stress.files()
 

@@ -18,14 +18,14 @@ from exact_worker import BATCH, BOUND, CPU, LEVEL, WORST, switches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aecodec import container, models
 from aecodec.codec import Codec
-from aecodec.coding import latents
-from aecodec.networks import exact, integer
-from aecodec.networks.entropy import EntropyModel, LayerSpec
-from aecodec.networks.exact import Entropy
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.networks.integer import adversarial_input, exact_on, reach, shifted_depthwise
+from aecodec.file import container
+from aecodec.networks.photo import exact, integer, latents
+from aecodec.networks.photo.entropy import EntropyModel, LayerSpec
+from aecodec.networks.photo.exact import Entropy
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.networks.photo.integer import adversarial_input, exact_on, reach, shifted_depthwise
+from aecodec.weights import open_weights
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 SETTINGS = {  # of a processor; elsewhere than on x86 they say nothing and do no harm
@@ -339,7 +339,7 @@ def test_without_the_self_test_an_inexact_machine_would_code_other_latents(
 
 
 def test_every_layer_finds_an_inexact_machine_out_by_itself(tiny_model, inexact_machine):
-    entropy = Hyperprior(models.open_weights(tiny_model), CPU).entropy
+    entropy = Hyperprior(open_weights(tiny_model), CPU).entropy
     for name, layer in (entropy.layers | exact_worker.bare_layers()).items():
         assert not exact_on({name: layer}, CPU, torch.float32), name
         assert exact_on({name: layer}, CPU, torch.float64), name
@@ -352,7 +352,7 @@ def test_a_fault_in_the_last_steps_of_a_layer_is_found_out(tiny_model, monkeypat
         result = call(self, x, level)
         return result + 1 if x.dtype == torch.float32 and self.scale.min() < 1 else result
 
-    layers = Hyperprior(models.open_weights(tiny_model), CPU).entropy.layers
+    layers = Hyperprior(open_weights(tiny_model), CPU).entropy.layers
     assert exact_on(layers, CPU, torch.float32)
     monkeypatch.setattr(integer.IntegerLayer, "__call__", faulty)
     assert not exact_on(layers, CPU, torch.float32) and exact_on(layers, CPU, torch.float64)

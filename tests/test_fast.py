@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from PIL import Image
 from samples import photo
 
-from aecodec import Codec, codec, container, devices, errors
+from aecodec import Codec, codec, devices, errors
 from aecodec.cli import aec
+from aecodec.file import container
 
 PIXELS = photo(400, 300)
 

@@ -9,10 +9,11 @@ from zlib import crc32
 import numpy as np
 import rans_reference as reference
 
-from aecodec import container, errors
+from aecodec import errors
 from aecodec.coding.rans import Decoder, Encoder
 from aecodec.coding.tables import Tables
-from aecodec.container import NEURAL, Container, Header, Tile
+from aecodec.file import container
+from aecodec.file.container import NEURAL, Container, Header, Tile
 
 TEXT = (Path(__file__).parent.parent / "FORMAT.md").read_text()
 EXAMPLE = TEXT.partition("## An example")[2].partition("## ")[0]

@@ -10,10 +10,12 @@ import samples
 import torch
 
 import aecodec
-from aecodec import container, errors, neural
+from aecodec import errors
 from aecodec.codec import Codec
-from aecodec.coding import latents
+from aecodec.file import container
 from aecodec.networks.model import Model
+from aecodec.networks.photo import latents
+from aecodec.tiles import neural
 
 
 @pytest.fixture(scope="module")

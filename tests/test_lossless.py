@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from make_vectors import reference_decoder
 
-from aecodec import alpha, container, errors, lossless
+from aecodec import errors
 from aecodec.codec import Codec
-from aecodec.drawing import draw_alpha
-from aecodec.pictures import Picture
-from aecodec.tiles import Box
+from aecodec.file import container
+from aecodec.picture.pictures import Picture
+from aecodec.tiles import alpha, lossless
+from aecodec.tiles.drawing import draw_alpha
+from aecodec.tiles.grid import Box
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from weights_files import of, read, rewrite, with_a_bit_flipped
 
-from aecodec import models
+from aecodec import weights
 from aecodec.errors import BadWeights, SynthesisMismatch, UnknownModel
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.photo.hyperprior import Hyperprior
 
 FIELDS = {"latent_channels": 3, "passes": [{"first": 0, "last": 3, "parity": "all"}], "width": 9}
 
@@ -23,7 +23,7 @@ FIELDS = {"latent_channels": 3, "passes": [{"first": 0, "last": 3, "parity": "al
 def place(tmp_path, monkeypatch, tiny_model):
     """A folder of weights that is searched, and the only one that holds any."""
     monkeypatch.setenv("AECODEC_MODELS", str(tmp_path))
-    monkeypatch.setattr(models, "folders", lambda: [tmp_path / "nowhere", tmp_path])
+    monkeypatch.setattr(weights, "folders", lambda: [tmp_path / "nowhere", tmp_path])
     shutil.copy(tiny_model, tmp_path)
     return tmp_path
 
@@ -39,58 +39,58 @@ def rewritten(path, target, tensors=None, **metadata):
 
 def test_the_environment_adds_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("AECODEC_MODELS", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
-    assert models.folders()[1:3] == [tmp_path / "a", tmp_path / "b"]
+    assert weights.folders()[1:3] == [tmp_path / "a", tmp_path / "b"]
     monkeypatch.setenv("AECODEC_MODELS", "")
-    assert len(models.folders()) == 2 and Path() not in models.folders()
+    assert len(weights.folders()) == 2 and Path() not in weights.folders()
     monkeypatch.delenv("AECODEC_MODELS")
-    assert len(models.folders()) == 2 and models.folders()[0].name == "weights"
+    assert len(weights.folders()) == 2 and weights.folders()[0].name == "weights"
 
 
 def test_weights_are_found_by_name_path_and_id(place, tiny_model):
-    by_path = models.find(tiny_model)
+    by_path = weights.find(tiny_model)
     assert by_path.name == "tiny" and by_path.path == tiny_model
-    assert models.find("tiny").path == place / tiny_model.name
-    found = models.find_by_id(by_path.entropy_id, by_path.synthesis_id)
+    assert weights.find("tiny").path == place / tiny_model.name
+    found = weights.find_by_id(by_path.entropy_id, by_path.synthesis_id)
     assert found.path == place / tiny_model.name
-    assert models.name_of(by_path.entropy_id) == "tiny" and models.name_of(bytes(8)) is None
+    assert weights.name_of(by_path.entropy_id) == "tiny" and weights.name_of(bytes(8)) is None
 
 
 def test_the_newest_version_of_a_name_encodes(place, tiny_model):
     rewritten(tiny_model, place / "tiny-next.safetensors", version="2")
-    assert models.find("tiny").version == 2
+    assert weights.find("tiny").version == 2
 
 
 def test_unknown_names_paths_and_ids_are_refused_and_the_folders_named(place, tiny_model):
-    known = models.open_weights(tiny_model)
+    known = weights.open_weights(tiny_model)
     with pytest.raises(UnknownModel, match=str(place)):
-        models.find("huge")
+        weights.find("huge")
     with pytest.raises(UnknownModel, match="no weights file"):
-        models.find(place / "none.safetensors")
+        weights.find(place / "none.safetensors")
     with pytest.raises(UnknownModel, match=f"{'07' * 8}.*{place}"):
-        models.find_by_id(b"\7" * 8, known.synthesis_id)
+        weights.find_by_id(b"\7" * 8, known.synthesis_id)
     with pytest.raises(UnknownModel, match="name another"):
-        models.find_by_id(b"\7" * 8, known.synthesis_id, "tiny")
+        weights.find_by_id(b"\7" * 8, known.synthesis_id, "tiny")
 
 
 def test_another_synthesis_is_refused_unless_named(place, tiny_model):
-    known = models.open_weights(tiny_model)
+    known = weights.open_weights(tiny_model)
     with pytest.raises(SynthesisMismatch, match=known.synthesis_id.hex()):
-        models.find_by_id(known.entropy_id, b"\7" * 4)
-    assert models.find_by_id(known.entropy_id, b"\7" * 4, "tiny").name == "tiny"
+        weights.find_by_id(known.entropy_id, b"\7" * 4)
+    assert weights.find_by_id(known.entropy_id, b"\7" * 4, "tiny").name == "tiny"
 
 
 def test_the_synthesis_that_the_file_asks_for_is_preferred(place, tiny_model):
     def brighter(tensors, metadata):
         tensors["synthesis.leave.bias"] = tensors["synthesis.leave.bias"] + 0.1
 
-    other = models.open_weights(rewrite(tiny_model, place / "a-brighter.safetensors", brighter))
-    known = models.open_weights(tiny_model)
+    other = weights.open_weights(rewrite(tiny_model, place / "a-brighter.safetensors", brighter))
+    known = weights.open_weights(tiny_model)
     assert other.entropy_id == known.entropy_id and other.synthesis_id != known.synthesis_id
     for wanted in (known, other):
         for model in (None, "tiny"):
-            found = models.find_by_id(wanted.entropy_id, wanted.synthesis_id, model)
+            found = weights.find_by_id(wanted.entropy_id, wanted.synthesis_id, model)
             assert found.path.name == wanted.path.name
-    assert models.find_by_id(known.entropy_id, known.synthesis_id, other.path) == other  # a file is meant
+    assert weights.find_by_id(known.entropy_id, known.synthesis_id, other.path) == other  # a file is meant
 
 
 def test_a_name_stands_for_all_its_versions_when_a_file_is_decoded(place, tiny_model):
@@ -98,14 +98,14 @@ def test_a_name_stands_for_all_its_versions_when_a_file_is_decoded(place, tiny_m
         tensors["entropy.compand"] = tensors["entropy.compand"].flip(0)
         metadata["version"] = "2"
 
-    newer = models.open_weights(rewrite(tiny_model, place / "tiny-2.safetensors", other_tables))
-    older = models.open_weights(tiny_model)
-    assert models.find("tiny") == newer
+    newer = weights.open_weights(rewrite(tiny_model, place / "tiny-2.safetensors", other_tables))
+    older = weights.open_weights(tiny_model)
+    assert weights.find("tiny") == newer
     for wanted in (older, newer):
-        found = models.find_by_id(wanted.entropy_id, wanted.synthesis_id, "tiny")
+        found = weights.find_by_id(wanted.entropy_id, wanted.synthesis_id, "tiny")
         assert (found.entropy_id, found.version) == (wanted.entropy_id, wanted.version)
     with pytest.raises(UnknownModel, match=f"{newer.path}.*name another"):
-        models.find_by_id(b"\7" * 8, older.synthesis_id, "tiny")
+        weights.find_by_id(b"\7" * 8, older.synthesis_id, "tiny")
 
 
 def test_folders_are_searched_in_their_order(tmp_path, monkeypatch, tiny_model):
@@ -113,34 +113,34 @@ def test_folders_are_searched_in_their_order(tmp_path, monkeypatch, tiny_model):
     for place in places[1:]:
         place.mkdir()
         shutil.copy(tiny_model, place)
-    known = models.open_weights(tiny_model)
-    monkeypatch.setattr(models, "folders", lambda: [places[0], places[2], places[1], places[3]])
-    assert [w.path.parent.name for w in models.installed()] == ["first", "second", "user"]
-    assert models.find("tiny").path.parent.name == "first"
-    assert models.find_by_id(known.entropy_id, known.synthesis_id).path.parent.name == "first"
+    known = weights.open_weights(tiny_model)
+    monkeypatch.setattr(weights, "folders", lambda: [places[0], places[2], places[1], places[3]])
+    assert [w.path.parent.name for w in weights.installed()] == ["first", "second", "user"]
+    assert weights.find("tiny").path.parent.name == "first"
+    assert weights.find_by_id(known.entropy_id, known.synthesis_id).path.parent.name == "first"
 
 
 def test_a_path_is_told_from_a_name_by_its_ending_or_a_separator(place, tiny_model, monkeypatch):
     monkeypatch.chdir(place)
     for path in (tiny_model.name, f".{os.sep}{tiny_model.name}", place / tiny_model.name):
-        assert models.find(path).name == "tiny"
+        assert weights.find(path).name == "tiny"
     os.rename(tiny_model.name, "weights")
-    assert models.find(f".{os.sep}weights").name == "tiny"
+    assert weights.find(f".{os.sep}weights").name == "tiny"
     with pytest.raises(UnknownModel, match="no model named weights"):
-        models.find("weights")
+        weights.find("weights")
     with pytest.raises(UnknownModel, match="there is no weights file"):
-        models.find(place)  # a folder
+        weights.find(place)  # a folder
 
 
 def test_files_that_are_no_weights_are_passed_by_and_refused_when_named(place):
     bad = place / "bad.safetensors"
     bad.write_bytes(b"\xff" * 40)
     save_file({"x": torch.zeros(1)}, place / "foreign.safetensors")
-    assert [w.name for w in models.installed()] == ["tiny"]
+    assert [w.name for w in weights.installed()] == ["tiny"]
     with pytest.raises(BadWeights, match="bad.safetensors cannot be read"):
-        models.find(bad)
+        weights.find(bad)
     with pytest.raises(BadWeights, match="not a weights file of aecodec"):
-        models.find(place / "foreign.safetensors")
+        weights.find(place / "foreign.safetensors")
 
 
 def test_ids_change_with_every_tensor_name_shape_type_and_field():
@@ -154,12 +154,12 @@ def test_ids_change_with_every_tensor_name_shape_type_and_field():
         (FIELDS, tensors | {"a": tensors["a"].astype(np.int32)}),
         (FIELDS, tensors | {"b": np.array([0, 1], np.float16)}),
     ]
-    ids = {models.identify(fields, ("latent_channels", "passes"), t) for fields, t in variants}
+    ids = {weights.identify(fields, ("latent_channels", "passes"), t) for fields, t in variants}
     assert len(ids) == len(variants)
-    same = models.identify(
+    same = weights.identify(
         FIELDS | {"width": 1}, ("latent_channels", "passes"), dict(reversed(tensors.items()))
     )
-    assert same == models.identify(FIELDS, ("latent_channels", "passes"), tensors)
+    assert same == weights.identify(FIELDS, ("latent_channels", "passes"), tensors)
 
 
 def test_each_id_covers_its_half_of_the_model_and_no_more(tiny_model):
@@ -194,7 +194,7 @@ def test_a_changed_tensor_does_not_match_the_hash(place, tiny_model, name):
     tensor.view(-1)[0] += 1
     path = rewritten(tiny_model, place / "changed.safetensors", {name: tensor})
     with pytest.raises(BadWeights, match="does not match its own hash"):
-        Hyperprior(models.open_weights(path), torch.device("cpu"))
+        Hyperprior(weights.open_weights(path), torch.device("cpu"))
 
 
 def test_what_belongs_to_the_encoder_is_in_no_hash(place, tiny_model):
@@ -202,11 +202,11 @@ def test_what_belongs_to_the_encoder_is_in_no_hash(place, tiny_model):
     path = rewritten(
         tiny_model, place / "other.safetensors", {"encoder.quality_levels": levels}, card='{"a": 1}'
     )
-    assert Hyperprior(models.open_weights(path), torch.device("cpu")).level(100) == 200
+    assert Hyperprior(weights.open_weights(path), torch.device("cpu")).level(100) == 200
 
 
 def test_an_unknown_architecture_is_refused(place, tiny_model):
-    record = dict(models.open_weights(tiny_model).architecture) | {"passes": 3}
+    record = dict(weights.open_weights(tiny_model).architecture) | {"passes": 3}
     path = rewritten(tiny_model, place / "other.safetensors", architecture=json.dumps(record))
     with pytest.raises(BadWeights, match="architecture"):
-        Hyperprior(models.open_weights(path), torch.device("cpu"))
+        Hyperprior(weights.open_weights(path), torch.device("cpu"))

@@ -11,8 +11,9 @@ from cmyk_profile import cmyk_profile
 from PIL import Image, ImageCms, PngImagePlugin
 from samples import chunk, photo
 
-from aecodec import errors, pictures
-from aecodec.pictures import Picture
+from aecodec import errors
+from aecodec.picture import pictures
+from aecodec.picture.pictures import Picture
 
 COLOUR = photo(40, 30, left=230, top=130)
 SLOPE = stress.gradient(lambda x, y: x, 40)[:30]

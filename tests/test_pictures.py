@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from aecodec import errors, metadata, modes, pictures
+from aecodec import errors
+from aecodec.picture import metadata, modes, pictures
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

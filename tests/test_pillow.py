@@ -15,8 +15,10 @@ import samples
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 import aecodec.pillow  # noqa: F401 - registers the format
-from aecodec import api, container, errors, metadata, pictures
+from aecodec import api, errors
 from aecodec.codec import Codec
+from aecodec.file import container
+from aecodec.picture import metadata, pictures
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 import pytest
 
-from aecodec import pictures
 from aecodec.cli import options
-from aecodec.cli.plan import AEC_FILES, Batch, Kind, make_plan
+from aecodec.cli.many.plan import AEC_FILES, Kind, make_plan
+from aecodec.cli.options import Batch
 from aecodec.errors import InputMissing, OutputUnwritable
+from aecodec.picture import pictures
 
 PICTURES = Kind("pictures", lambda: frozenset([".png", ".jpg"]))
 RECURSIVE = Batch(recursive=True)
@@ -202,7 +203,7 @@ def test_an_output_folder_that_cannot_be(monkeypatch):
 def test_a_plan_needs_no_torch():
     code = """
 import sys
-from aecodec.cli.plan import *
+from aecodec.cli.many.plan import *
 make_plan(["in"], Batch(recursive=True), Kind("x", lambda: frozenset([".png"])), str.upper)
 print({"torch", "numpy", "PIL"} & sys.modules.keys())
 """

@@ -7,9 +7,12 @@ import pytest
 from samples import photo
 
 import aecodec
-from aecodec import Codec, codec, container, errors, neural, rate
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.pictures import Picture
+from aecodec import Codec, codec, errors
+from aecodec.encoder import rate
+from aecodec.file import container
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.picture.pictures import Picture
+from aecodec.tiles import neural
 
 PIXELS = photo(320, 280)
 SIZE = PIXELS.shape[0] * PIXELS.shape[1]

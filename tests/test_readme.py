@@ -71,7 +71,7 @@ def test_files_that_are_linked_exist():
 
 def test_the_python_example_runs(tmp_path, monkeypatch, tiny_model):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("aecodec.models.DEFAULT_MODEL", "tiny")
+    monkeypatch.setattr("aecodec.weights.DEFAULT_MODEL", "tiny")
     monkeypatch.setenv("AECODEC_MODELS", str(tiny_model.parent))
     (tmp_path / "photo.png").write_bytes((ROOT / "examples" / "photo.png").read_bytes())
     names = {}

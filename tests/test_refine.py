@@ -10,11 +10,15 @@ from PIL import Image
 from samples import photo
 
 import aecodec.pillow  # noqa: F401  registers the format
-from aecodec import Codec, batches, container, errors, neural, pictures, refine
+from aecodec import Codec, errors
 from aecodec.cli import aec
-from aecodec.coding.latents import Coded
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.tiles import Box
+from aecodec.coding.symbols import Coded
+from aecodec.encoder import encode, refine
+from aecodec.file import container
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.picture import pictures
+from aecodec.tiles import batches
+from aecodec.tiles.grid import Box
 
 PIXELS = photo(200, 150, left=230, top=130)
 
@@ -66,7 +70,7 @@ def test_where_nothing_is_missed_nothing_moves(model, monkeypatch):
 
 
 def test_the_slope_is_that_of_the_squared_error_however_it_is_cut(model, monkeypatch):
-    monkeypatch.setattr("aecodec.networks.hyperprior.has_bfloat16", lambda device: False)
+    monkeypatch.setattr("aecodec.networks.photo.hyperprior.has_bfloat16", lambda device: False)
     x = torch.from_numpy(photo(96, 160)).permute(2, 0, 1)[None] / 255
     y = model.analyse(x)
     tile = Box(1, 1, 9, 5)  # of 10 x 6 latents
@@ -122,10 +126,10 @@ def test_of_a_batch_each_is_as_good_as_alone(codec, monkeypatch):
 def test_the_pixels_that_are_compared_are_those_of_the_tile(codec, model):
     """A frame cut off at a corner of the picture."""
     pixels = photo(300, 200)
-    source = neural.read_source(model, pixels, Box(0, 256, 200, 300), 1)
+    source = encode.read_source(model, pixels, Box(0, 256, 200, 300), 1)
     assert source.y.shape[1:] == (13, 6) and source.tile == Box(0, 3, 13, 6)
     assert np.array_equal(source.pixels, pixels[:, 256:])
-    assert neural.read_source(model, pixels, Box(0, 256, 200, 300), 0).tile == Box(0, 0, 13, 3)
+    assert encode.read_source(model, pixels, Box(0, 256, 200, 300), 0).tile == Box(0, 0, 13, 3)
 
 
 @pytest.mark.parametrize("effort", [-1, 10, 1.5, True, "2", None])

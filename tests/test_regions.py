@@ -10,10 +10,12 @@ from PIL import Image
 from samples import TINY, load_model, neural_file, photo
 
 import aecodec
-from aecodec import Codec, container, errors, neural
-from aecodec.networks.architecture import STRIDE
-from aecodec.networks.transform import synthesis_halo
-from aecodec.tiles import tile_boxes
+from aecodec import Codec, errors
+from aecodec.file import container
+from aecodec.networks.photo.architecture import STRIDE
+from aecodec.networks.photo.transform import synthesis_halo
+from aecodec.tiles import neural
+from aecodec.tiles.grid import tile_boxes
 
 WIDTH, HEIGHT, SIZE = 700, 530, 256  # 3 x 3 tiles
 CODER = Codec(TINY, "cpu")

@@ -9,13 +9,15 @@ import pytest
 from broken_files import refuse_files
 from samples import TINY, load_model, neural_file, photo
 
-from aecodec import Codec, container, drawing, errors, lossless, neural, salvage
-from aecodec.container import Tile
+from aecodec import Codec, errors
 from aecodec.errors import AecError
-from aecodec.networks.architecture import STRIDE
-from aecodec.networks.transform import synthesis_halo
-from aecodec.pictures import Picture
-from aecodec.tiles import tile_boxes
+from aecodec.file import container
+from aecodec.file.container import Tile
+from aecodec.networks.photo.architecture import STRIDE
+from aecodec.networks.photo.transform import synthesis_halo
+from aecodec.picture.pictures import Picture
+from aecodec.tiles import drawing, lossless, neural, salvage
+from aecodec.tiles.grid import tile_boxes
 
 WIDTH, HEIGHT, SIZE = 300, 530, 256  # 3 rows of 2 tiles
 CODER = Codec(TINY, "cpu")

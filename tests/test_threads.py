@@ -9,7 +9,7 @@ import torch
 from samples import TINY, photo
 
 from aecodec import Codec, errors, threads
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.photo.hyperprior import Hyperprior
 
 PIXELS = photo(560, 530)  # 3 x 3 tiles
 

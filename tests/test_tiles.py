@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import load_model, neural_file, photo
 
-from aecodec import Codec, container, neural, threads
-from aecodec.coding import latents
-from aecodec.networks.architecture import PATCH, STRIDE, Architecture
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.networks.transform import Analysis, Synthesis, analysis_halo, synthesis_halo
-from aecodec.tiles import Box, tile_boxes
+from aecodec import Codec, threads
+from aecodec.file import container
+from aecodec.networks.photo import latents
+from aecodec.networks.photo.architecture import PATCH, STRIDE, Architecture
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.networks.photo.transform import Analysis, Synthesis, analysis_halo, synthesis_halo
+from aecodec.tiles import neural
+from aecodec.tiles.grid import Box, tile_boxes
 
 SIDES = st.integers(1, 3000)
 SMALL = Architecture(latent_channels=8, width=8)

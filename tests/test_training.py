@@ -26,12 +26,11 @@ from aecodec.errors import (
     TrainingDiverged,
     UnknownModel,
 )
-from aecodec.models import open_weights
-from aecodec.networks.architecture import Architecture, Pass
-from aecodec.networks.complexity import complexity
-from aecodec.networks.entropy import layer_specs
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.networks.integer import BOUND, load_layers, reach
+from aecodec.networks.photo.architecture import Architecture, Pass
+from aecodec.networks.photo.complexity import complexity
+from aecodec.networks.photo.entropy import layer_specs
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.networks.photo.integer import BOUND, load_layers, reach
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.export import export, import_weights
 from aecodec.training.objective import TrainedModel, gaussian_bits
@@ -43,6 +42,7 @@ from aecodec.training.recipe import Recipe, read_recipe
 from aecodec.training.run import Job, train
 from aecodec.training.start import start_linear
 from aecodec.training.trainer import LONGEST_STEP, Budget, Trainer
+from aecodec.weights import open_weights
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 SMALL = Architecture(

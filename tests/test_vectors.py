@@ -15,11 +15,13 @@ import samples
 from make_vectors import digest
 from PIL import Image
 
-from aecodec import container, errors, models
+from aecodec import errors
 from aecodec.codec import Codec
-from aecodec.coding import latents
 from aecodec.errors import AecError, FormatError
-from aecodec.tiles import tile_boxes
+from aecodec.file import container
+from aecodec.networks.photo import latents
+from aecodec.tiles.grid import tile_boxes
+from aecodec.weights import find_by_id
 
 VECTORS = Path(__file__).parent / "vectors"
 DECODE = sorted((VECTORS / "decode").glob("*.aec"))
@@ -167,7 +169,7 @@ def test_png_streams_are_such_as_other_programs_read(path, tmp_path):
 def test_released_models_decode_their_files(path):
     data = path.read_bytes()
     header, _ = container.read_header(data)
-    weights = models.find_by_id(header.entropy_id, header.synthesis_id)
+    weights = find_by_id(header.entropy_id, header.synthesis_id)
     assert path.parent.name == f"{weights.name}-{weights.entropy_id.hex()}"
     assert same_but_for_rounding(Codec(device="cpu").decompress(data).pixels, path)
     decoded = reference_decoder.decode(data, weights.path.read_bytes())

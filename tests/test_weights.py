@@ -7,13 +7,13 @@ import weights_files
 from samples import TINY
 from weights_files import rewrite, with_a_bit_flipped
 
-from aecodec import models
 from aecodec.codec import Codec
 from aecodec.errors import BadWeights
-from aecodec.networks.architecture import Architecture
-from aecodec.networks.entropy import layer_specs
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.networks.integer import BOUND, reach
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.entropy import layer_specs
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.networks.photo.integer import BOUND, reach
+from aecodec.weights import open_weights
 
 CPU = torch.device("cpu")
 TENSORS, METADATA = weights_files.read(TINY)
@@ -27,7 +27,7 @@ def load(tmp_path):
 
     def load(change, rehash=True) -> Hyperprior:
         path = rewrite(TINY, tmp_path / "changed.safetensors", change, rehash)
-        return Hyperprior(models.open_weights(path), CPU)
+        return Hyperprior(open_weights(path), CPU)
 
     return load
 
@@ -205,7 +205,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, size):
     path = tmp_path / "cut.safetensors"
     path.write_bytes(TINY.read_bytes()[:size])
     with pytest.raises(BadWeights, match="cut.safetensors"):
-        Hyperprior(models.open_weights(path), CPU)
+        Hyperprior(open_weights(path), CPU)
 
 
 @pytest.mark.parametrize(
@@ -236,4 +236,4 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     path.write_text("no weights")
     for wrong in (path, tmp_path):
         with pytest.raises(BadWeights, match=str(wrong)):
-            models.open_weights(wrong)
+            open_weights(wrong)

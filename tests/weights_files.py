@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.photo.hyperprior import Hyperprior
 
 Tensors = dict[str, Tensor]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from aecodec import models
 from aecodec.errors import BadArgument
+from aecodec.weights import Weights, find, installed
 
 if TYPE_CHECKING:
     from aecodec.codec import Codec
@@ -135,7 +135,7 @@ class Aec:
     suffix = ".aec"
     qualities: tuple[float, ...] = (0, 15, 30, 45, 60, 75, 90, 100)
 
-    def __init__(self, name: str, weights: models.Weights, device: str) -> None:
+    def __init__(self, name: str, weights: Weights, device: str) -> None:
         self.name, self.label = name, f"aec {weights.name}"
         ids = f"entropy id {weights.entropy_id.hex()}, synthesis id {weights.synthesis_id.hex()}"
         self.settings = f"model {weights.name}, {ids}"
@@ -198,10 +198,10 @@ def _meant(name: str, word: str) -> bool:
 
 def _models(device: str) -> Iterator[Aec]:
     """Every installed model: the default one as "aec", NAME as "aec-NAME", a second of a name with its id."""
-    default = models.find()
+    default = find()
     yield Aec("aec", default, device)
     taken = {"aec"}
-    for weights in models.installed():
+    for weights in installed():
         if weights.path == default.path:
             continue
         name = f"aec-{weights.name}"

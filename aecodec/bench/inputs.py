@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aecodec import pictures
 from aecodec.errors import AecError, InputMissing, UnsupportedPicture
+from aecodec.picture import pictures
 
 Pixels = NDArray[np.uint8]
 

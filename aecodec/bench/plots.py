@@ -11,9 +11,9 @@ matplotlib.use("Agg")  # files only: no screen is needed
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
-from aecodec.bench.metrics import CURVES  # noqa: E402
 from aecodec.bench.published import Curve, is_kodak, published_curves  # noqa: E402
-from aecodec.bench.style import METRICS, Metric, looks, name_of_set, scale  # noqa: E402
+from aecodec.measure.metrics import CURVES  # noqa: E402
+from aecodec.measure.style import METRICS, Metric, looks, name_of_set, scale  # noqa: E402
 
 ORDER_AT = 0.5  # bits per pixel: inside the range of every published curve
 Points = list[tuple[float, float]]

@@ -19,10 +19,10 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from aecodec import output as output
 from aecodec.bench.gallery import REENCODED, Shot
 from aecodec.bench.published import is_kodak, kodak_count, published_curves
-from aecodec.bench.style import METRICS, looks
-from aecodec.cli import files as output
+from aecodec.measure.style import METRICS, looks
 
 SCRIPTS = ("base.js", "tables.js", "chart.js", "viewer.js", "start.js")
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from PIL import features
 
-from aecodec.bench import bd, metrics, style
 from aecodec.bench.worker import Row
 from aecodec.errors import BadArgument
-from aecodec.models import Weights
+from aecodec.measure import bd, metrics, style
+from aecodec.weights import Weights
 
 Results = dict[str, Any]  # what results.json holds
 

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 from aecodec.bench import inputs, results, speed, worker
 from aecodec.bench.codecs import Aec, BenchCodec, LeftOut, choose
 from aecodec.bench.inputs import Failure, Input
-from aecodec.bench.metrics import METRICS, SLOW
 from aecodec.bench.results import Results
 from aecodec.bench.worker import Row, Unit
 from aecodec.errors import BadArgument, BadData, OutputExists, OutputUnwritable
+from aecodec.measure.metrics import METRICS, SLOW
 
 DEFAULT_ANCHOR = "jpeg"
 FILES = "files"  # folder of the coded files
@@ -60,7 +60,7 @@ def run(
 
     pictures: files and folders; photographs of scikit-image if there are none. codecs: names, a name stands
     for its variants too; all by default. qualities: settings 0..100 for every codec, by default each codec's
-    own. metrics: names of `aecodec.bench.metrics.METRICS`; by default all, the slow one at every second
+    own. metrics: names of `aecodec.measure.metrics.METRICS`; by default all, the slow one at every second
     quality. jobs: processes, by default one a core. Warns where pictures, codecs or files are missing among
     the rows. Raises InputMissing, BadArgument, NoGpu, and BadData where nothing could be measured.
     """

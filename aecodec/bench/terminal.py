@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from aecodec.bench import metrics
 from aecodec.bench.results import Results
-from aecodec.bench.style import METRICS
+from aecodec.measure import metrics
+from aecodec.measure.style import METRICS
 
 NAMES = {metric.key: metric.short or metric.label for metric in METRICS}
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aecodec.bench import codecs, inputs, metrics
+from aecodec.bench import codecs, inputs
 from aecodec.bench.inputs import Failure, Input
+from aecodec.measure import metrics
 
 Row = dict[str, Any]  # picture, codec, quality, bytes, bpp and the metrics; JSON values
 

@@ -7,7 +7,7 @@ import click
 
 from aecodec import __version__
 from aecodec.cli.faults import BROKEN_PIPE, INTERRUPTED, Terminated, failure_of, prepare_process
-from aecodec.cli.files import silence_stdout
+from aecodec.output import silence_stdout
 
 COMMANDS = (
     "bench",

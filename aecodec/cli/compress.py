@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aecodec.cli import files, options
-from aecodec.cli.batch import process
-from aecodec.cli.plan import Batch, Job, Kind, make_plan
-from aecodec.cli.report import Outcome
-from aecodec.cli.work import Work
+from aecodec import output
+from aecodec.cli import options
+from aecodec.cli.many.batch import process
+from aecodec.cli.many.plan import Job, Kind, make_plan
+from aecodec.cli.many.report import Outcome
+from aecodec.cli.many.work import Work
+from aecodec.cli.options import Batch
 from aecodec.errors import BadQuality, BadWeights, NoGpu, UnknownModel
 
 if TYPE_CHECKING:
-    from aecodec.pictures import Picture
+    from aecodec.picture.pictures import Picture
 
 
 @click.command(epilog="Example: aec compress holiday.jpg -q 60 -o holiday.aec")
@@ -102,7 +104,7 @@ def _renamed(path: str) -> str:
 
 
 def _endings() -> frozenset[str]:
-    from aecodec import pictures  # not above: `aec --help` does without Pillow
+    from aecodec.picture import pictures  # not above: `aec --help` does without Pillow
 
     return pictures.readable_endings()
 
@@ -126,13 +128,13 @@ class Compression(Work):
     def read(self, job: Job, outcome: Outcome) -> "Read":
         """Read one picture."""
         assert job.target
-        files.check_output(job.source, job.target, self.force, self.in_tree)
-        original = files.read(job.source)
+        output.check_output(job.source, job.target, self.force, self.in_tree)
+        original = output.read(job.source)
         outcome.bytes_in, outcome.quality = len(original), self.rate.get("quality")
 
-        from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
+        from aecodec.picture import pictures  # not above: `aec --help` and `aec info` do without torch
 
-        with files.about(outcome.file):
+        with output.about(outcome.file):
             picture = pictures.load(original, frame=self.frame, strict=self.strict)
             return Read(len(original), pictures.stripped(picture) if self.strip else picture)
 
@@ -150,7 +152,7 @@ class Compression(Work):
     def write(self, job: Job, outcome: Outcome, item: "Read", made: bytes) -> None:
         """Write one .aec file."""
         assert job.target
-        files.write(job.target, made, like=job.source if self.in_tree else None)
+        output.write(job.target, made, like=job.source if self.in_tree else None)
         outcome.bytes_out = len(made)
         outcome.describe(made)
         notes = _notes(item.picture, item.size, len(made))

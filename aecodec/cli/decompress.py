@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aecodec.cli import files, options
-from aecodec.cli.batch import process
-from aecodec.cli.plan import AEC_FILES, Batch, Job, make_plan
-from aecodec.cli.report import Outcome
-from aecodec.cli.work import Work
+from aecodec import output
+from aecodec.cli import options
+from aecodec.cli.many.batch import process
+from aecodec.cli.many.plan import AEC_FILES, Job, make_plan
+from aecodec.cli.many.report import Outcome
+from aecodec.cli.many.work import Work
+from aecodec.cli.options import Batch
 
 if TYPE_CHECKING:
-    from aecodec.pictures import Picture
+    from aecodec.picture.pictures import Picture
 
 
 @click.command(epilog="Example: aec decompress holiday.aec -o holiday.png")
@@ -42,7 +44,7 @@ def decompress(
     """
     if salvage and region:
         raise click.UsageError("--salvage gives whole pictures: leave --region out")
-    if ending and batch.target not in (None, files.STREAM):
+    if ending and batch.target not in (None, output.STREAM):
         raise click.UsageError("the ending of OUT names the format: leave --format out")
     ending = _checked(ending) if ending else "png"
 
@@ -66,8 +68,8 @@ def decompress(
 
 def _checked(ending: str) -> str:
     """Give the ending without its dot if Pillow writes such files."""
-    from aecodec import pictures  # not above: `aec --help` does without Pillow
     from aecodec.errors import OutputUnwritable
+    from aecodec.picture import pictures  # not above: `aec --help` does without Pillow
 
     ending = ending.lower().removeprefix(".")
     try:
@@ -93,10 +95,10 @@ class Decompression(Work):
     def read(self, job: Job, outcome: Outcome) -> bytes:
         """Read one file."""
         assert job.target and outcome.output
-        files.check_output(job.source, job.target, self.force, self.in_tree)
-        data = files.read(job.source)
+        output.check_output(job.source, job.target, self.force, self.in_tree)
+        data = output.read(job.source)
         outcome.bytes_in = len(data)
-        with files.about(outcome.output):
+        with output.about(outcome.output):
             self._format(job.target)
         return data
 
@@ -111,14 +113,14 @@ class Decompression(Work):
 
     def write(self, job: Job, outcome: Outcome, item: bytes, made: tuple["Picture", tuple[str, ...]]) -> None:
         """Write one picture."""
-        from aecodec import pictures
+        from aecodec.picture import pictures
 
         assert job.target and outcome.output
         picture, damaged = made
         format, encoded = self._format(job.target), io.BytesIO()
-        with files.about(outcome.output):
+        with output.about(outcome.output):
             lost = pictures.save(picture, encoded, format)
-        files.write(job.target, encoded.getbuffer(), like=job.source if self.in_tree else None)
+        output.write(job.target, encoded.getbuffer(), like=job.source if self.in_tree else None)
 
         outcome.bytes_out = encoded.tell()
         outcome.describe(item)
@@ -135,6 +137,6 @@ class Decompression(Work):
 
     def _format(self, target: str) -> str:
         """Pillow's name of the format of an output. Raises OutputUnwritable."""
-        from aecodec import pictures  # not above: `aec --help` and `aec info` do without torch
+        from aecodec.picture import pictures  # not above: `aec --help` and `aec info` do without torch
 
-        return pictures.format_of(self.stream_name if target == files.STREAM else target)
+        return pictures.format_of(self.stream_name if target == output.STREAM else target)

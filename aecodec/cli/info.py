@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from aecodec.cli import files
+from aecodec import output
 from aecodec.cli.faults import exit_code
 from aecodec.errors import AecError
 
@@ -19,10 +19,10 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
 
     codes = set()
     for source in sources:
-        name = files.shown(source)
+        name = output.shown(source)
         try:
-            data = files.read(source)
-            with files.about(name):
+            data = output.read(source)
+            with output.about(name):
                 facts = aecodec.info(data)
         except AecError as fault:
             codes.add(fault.exit_code)

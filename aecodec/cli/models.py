@@ -6,7 +6,7 @@ import click
 @click.command(epilog="Example: aec models")
 def models() -> None:
     """List the models that are installed, and where."""
-    from aecodec.models import folders, installed
+    from aecodec.weights import folders, installed
 
     found = list(installed())
     for weights in found:

@@ -7,11 +7,10 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import click
-
-from aecodec.cli.plan import Batch
 
 Command = Callable[..., Any]
 
@@ -60,6 +59,21 @@ def shard(text: str) -> tuple[int, int]:
 
 
 # Options
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The options that say where files come from and go to, and how many at a time."""
+
+    target: str | None = None
+    folder: str | None = None
+    recursive: bool = False
+    jobs: int | None = None
+    shard: tuple[int, int] = (1, 1)
+    skip_existing: bool = False
+    as_json: bool = False
+    force: bool = False
+
 
 SMALL_PICTURES = (
     "Folder of pictures of one size, with a sub-folder for each class if there are classes; or mnist:FOLDER, "

@@ -10,8 +10,8 @@ from aecodec.errors import LatentsMismatch
 if TYPE_CHECKING:
     import torch
 
-    from aecodec.models import Weights
-    from aecodec.pictures import Picture
+    from aecodec.picture.pictures import Picture
+    from aecodec.weights import Weights
 
 
 @click.command(epilog="Example: aec selftest --device cpu")
@@ -24,10 +24,10 @@ def selftest(model: str | None, device: str) -> None:
     ends of their range, and compares it bit for bit with 64-bit arithmetic on the CPU. Then encodes a picture
     and decodes it again.
     """
-    from aecodec import models
     from aecodec.codec import Codec  # not above: `aec --help` does without torch
+    from aecodec.weights import find, installed
 
-    for weights in [models.find(model)] if model else (list(models.installed()) or [models.find()]):
+    for weights in [find(model)] if model else (list(installed()) or [find()]):
         click.echo(f"model {weights.name}, entropy id {weights.entropy_id.hex()}, {weights.path}")
         codec = Codec(weights.path, device)
         _check_layers(weights, codec.device)
@@ -40,9 +40,9 @@ def _check_layers(weights: "Weights", device: "torch.device") -> None:
     """Print for both float types whether all layers are exact, and which the codec uses."""
     import torch
 
-    from aecodec.networks import integer
-    from aecodec.networks.hyperprior import Hyperprior
     from aecodec.networks.load import load
+    from aecodec.networks.photo import integer
+    from aecodec.networks.photo.hyperprior import Hyperprior
 
     model = load(weights, device)
     if not isinstance(model, Hyperprior):
@@ -69,7 +69,7 @@ def _picture() -> "Picture":
     """Waves under more and more noise: small and large latents."""
     import numpy as np
 
-    from aecodec.pictures import Picture
+    from aecodec.picture.pictures import Picture
 
     rows, columns, channels = np.ogrid[0:200, 0:300, 0:3]
     waves = 128 + 90 * np.sin(rows * columns / 900 + channels)

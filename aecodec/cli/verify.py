@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import click
 
-from aecodec.cli import files, options
-from aecodec.cli.batch import process
-from aecodec.cli.plan import AEC_FILES, Batch, Job, make_plan
-from aecodec.cli.report import Outcome
-from aecodec.cli.work import Work
+from aecodec import output
+from aecodec.cli import options
+from aecodec.cli.many.batch import process
+from aecodec.cli.many.plan import AEC_FILES, Job, make_plan
+from aecodec.cli.many.report import Outcome
+from aecodec.cli.many.work import Work
+from aecodec.cli.options import Batch
 
 
 @click.command(epilog="Example: aec verify -r backup")
@@ -34,7 +36,7 @@ class Verification(Work):
 
     def read(self, job: Job, outcome: Outcome) -> bytes:
         """Read one file."""
-        data = files.read(job.source)
+        data = output.read(job.source)
         outcome.bytes_in = len(data)
         return data
 

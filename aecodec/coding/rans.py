@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aecodec.coding.tables import MAX_ESCAPE_ZEROS, TOTAL, Tables, escape_values, exact_model
 from aecodec.errors import BadArgument, Damaged
-from aecodec.fields import AGAIN
+from aecodec.file.fields import AGAIN
 
 _BIT = exact_model(np.array([TOTAL // 2, TOTAL // 2]))
 

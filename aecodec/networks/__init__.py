@@ -1,1 +1,1 @@
-"""The networks: float transforms, and the integer entropy model."""
+"""The networks, behind one interface to the codec."""

@@ -3,10 +3,10 @@
 import torch
 
 from aecodec.errors import BadWeights
-from aecodec.models import Weights
-from aecodec.networks.classic_model import FAMILY, ClassicModel
-from aecodec.networks.hyperprior import Hyperprior
+from aecodec.networks.classic.model import FAMILY, ClassicModel
 from aecodec.networks.model import Model
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.weights import Weights
 
 HYPERPRIOR = "hyperprior"  # the family of architectures that name none
 

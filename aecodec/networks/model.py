@@ -10,11 +10,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from aecodec.coding.latents import Coded
-from aecodec.container import ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES
+from aecodec.coding.symbols import Coded
 from aecodec.errors import BadWeights
-from aecodec.models import Weights, identify
-from aecodec.tiles import TILE_SIZE
+from aecodec.file.container import ENTROPY_ID_BYTES, SYNTHESIS_ID_BYTES, TILE_SIZE
+from aecodec.weights import Weights, identify
 
 
 class Model(ABC):

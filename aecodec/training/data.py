@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aecodec import pictures
 from aecodec.errors import AecError, BadData
+from aecodec.picture import pictures
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm"}
 DOWNSCALES = (1.0, 1.0, 1.0, 1.25, 1.5, 2.0)  # a small set of pictures lasts longer when scales vary

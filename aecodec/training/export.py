@@ -15,19 +15,19 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aecodec.coding.latents import encode
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
 from aecodec.errors import BadWeights, OutputUnwritable
-from aecodec.models import SUFFIX, WEIGHTS_FORMAT, find, open_weights
-from aecodec.networks.architecture import Architecture
-from aecodec.networks.blocks import LEVELS, LevelTable
-from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT
-from aecodec.networks.exact import Entropy
-from aecodec.networks.hyperprior import Hyperprior
-from aecodec.networks.integer import load_layers
 from aecodec.networks.model import Model
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.blocks import LEVELS, LevelTable
+from aecodec.networks.photo.entropy import COMPAND_SIZE, SIGNED_LIMIT
+from aecodec.networks.photo.exact import Entropy
+from aecodec.networks.photo.hyperprior import Hyperprior
+from aecodec.networks.photo.integer import load_layers
+from aecodec.networks.photo.latents import encode
 from aecodec.training.objective import TrainedModel, compand
 from aecodec.training.quantise import Ranges, quantise
+from aecodec.weights import SUFFIX, WEIGHTS_FORMAT, find, open_weights
 
 CALIBRATION_LEVELS = (0, 32, 64, 96, 128, 160, 192, 224, 255)
 PRIOR_COUNT = 200.0  # symbols' worth of the parametric shape in each fitted table

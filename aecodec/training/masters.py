@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aecodec.networks.architecture import Architecture
-from aecodec.networks.blocks import LevelTable
-from aecodec.networks.entropy import EntropyModel, LayerSpec, layer_specs
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.blocks import LevelTable
+from aecodec.networks.photo.entropy import EntropyModel, LayerSpec, layer_specs
 
 OUTPUT_UNITS = {"mu": 4.0, "index": 16.0}  # outputs of tens of units from weights that move by thousandths
 

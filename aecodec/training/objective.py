@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aecodec.coding.latents import DISTORTION_BITS
-from aecodec.networks.architecture import Architecture
-from aecodec.networks.blocks import LEVELS, LevelTable
-from aecodec.networks.entropy import COMPAND_SIZE, SIGNED_LIMIT, parity_mask
-from aecodec.networks.transform import Analysis, HyperAnalysis, Synthesis
+from aecodec.coding.symbols import DISTORTION_BITS
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.blocks import LEVELS, LevelTable
+from aecodec.networks.photo.entropy import COMPAND_SIZE, SIGNED_LIMIT, parity_mask
+from aecodec.networks.photo.transform import Analysis, HyperAnalysis, Synthesis
 from aecodec.training.masters import Masters
 
 
@@ -147,7 +147,7 @@ def perturb(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def cheapest(residual: Tensor, scale: Tensor) -> Tensor:
-    """The symbols that the encoder chooses: `coding.latents.cheapest` with Gaussian bits."""
+    """The symbols that the encoder chooses: `coding.symbols.cheapest` with Gaussian bits."""
     rounded = residual.round()
     nearer = rounded - rounded.sign()
     saved = gaussian_bits(rounded, scale) - gaussian_bits(nearer, scale)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from aecodec.networks.entropy import LayerSpec, layer_specs
-from aecodec.networks.integer import BOUND, reach
+from aecodec.networks.photo.entropy import LayerSpec, layer_specs
+from aecodec.networks.photo.integer import BOUND, reach
 from aecodec.training.masters import MasterLayer, Masters
 
 OUTPUT_SCALES = {"mu": 16.0, "index": 1.0}  # integer units of the outputs

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aecodec.errors import AecError, BadRecipe, InputMissing
-from aecodec.networks.architecture import Architecture
-from aecodec.networks.entropy import covers
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.entropy import covers
 from aecodec.training.objective import LambdaRange
 
 Ranges = Mapping[str, tuple[float, float]]  # lowest and highest of each number, whole where these are

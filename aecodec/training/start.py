@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aecodec.networks.architecture import PATCH
-from aecodec.networks.blocks import LEVELS
+from aecodec.networks.photo.architecture import PATCH
+from aecodec.networks.photo.blocks import LEVELS
 from aecodec.training.objective import LambdaRange, TrainedModel
 
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aecodec.bench.bd import bd_rate
 from aecodec.errors import BadArgument
+from aecodec.measure.bd import bd_rate
 from aecodec.training.data import Loaded
 from aecodec.training.objective import TrainedModel
 

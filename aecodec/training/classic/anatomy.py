@@ -8,8 +8,8 @@ import torch
 from matplotlib import pyplot
 from torch import Tensor, nn
 
-from aecodec.bench.style import COLORS
-from aecodec.networks.classic import Autoencoder
+from aecodec.measure.style import COLORS
+from aecodec.networks.classic.autoencoder import Autoencoder
 from aecodec.training.classic.figures import picture, save, tidy
 
 MAPS_ACROSS, LAYERS_DOWN = 12, 6

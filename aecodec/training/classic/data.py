@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aecodec import pictures
 from aecodec.errors import AecError, BadArgument, BadData
-from aecodec.networks.classic_blocks import TORCHVISION
+from aecodec.networks.classic.blocks import TORCHVISION
+from aecodec.picture import pictures
 from aecodec.training.data import SUFFIXES
 
 SETS = {"mnist": "MNIST", "cifar10": "CIFAR10", "stl10": "STL10"}  # names of torchvision's classes

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aecodec.coding.latents import cheapest
+from aecodec.coding.symbols import cheapest
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
 from aecodec.errors import BadWeights, TrainingDiverged
-from aecodec.models import find, open_weights
-from aecodec.networks.blocks import LEVELS
-from aecodec.networks.classic import Autoencoder, take_weights, weights_of
-from aecodec.networks.classic_model import FAMILY, ClassicModel
+from aecodec.networks.classic.autoencoder import Autoencoder, take_weights, weights_of
+from aecodec.networks.classic.model import FAMILY, ClassicModel
 from aecodec.networks.load import load
+from aecodec.networks.photo.blocks import LEVELS
 from aecodec.training.export import write_weights
+from aecodec.weights import find, open_weights
 
 CALIBRATION_PICTURES = 1024
 PROBED, PROBES, AT_ONCE = 64, 4, 8  # pictures, random directions for each, pictures at a time

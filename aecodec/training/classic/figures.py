@@ -15,7 +15,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import MaxNLocator  # noqa: E402
 
-from aecodec.bench.style import COLORS, MARKS  # noqa: E402
+from aecodec.measure.style import COLORS, MARKS  # noqa: E402
 from aecodec.training.classic.data import Pictures  # noqa: E402
 from aecodec.training.classic.measure import PictureCodec, Point, coded  # noqa: E402
 

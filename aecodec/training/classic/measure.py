@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from aecodec import container
-from aecodec.bench.metrics import mae, mse
 from aecodec.codec import Codec
+from aecodec.file import container
+from aecodec.measure.metrics import mae, mse
 from aecodec.training.classic.data import Pictures
 
 ACROSS = 10  # pictures a side of a mosaic

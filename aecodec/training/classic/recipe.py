@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from aecodec.errors import BadRecipe
-from aecodec.networks.classic import RESIZABLE, SHAPES, ClassicArchitecture
-from aecodec.networks.classic_model import FAMILY
+from aecodec.networks.classic.autoencoder import RESIZABLE, SHAPES, ClassicArchitecture
+from aecodec.networks.classic.model import FAMILY
 from aecodec.training.recipe import Ranges, check_name, check_numbers, fill, read_toml
 
 CHOICES = {

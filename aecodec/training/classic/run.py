@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from aecodec.errors import BadArgument
-from aecodec.networks.classic import Autoencoder
+from aecodec.networks.classic.autoencoder import Autoencoder
 from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.export import export, import_weights
 from aecodec.training.classic.recipe import ClassicRecipe

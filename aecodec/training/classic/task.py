@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from aecodec.errors import BadWeights
-from aecodec.networks.classic import build, weights_of
+from aecodec.networks.classic.autoencoder import build, weights_of
 from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.losses import make_loss
 from aecodec.training.classic.optim import factor, make_optimizer

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 
 from aecodec.errors import BadArgument
-from aecodec.models import open_weights
-from aecodec.networks.classic import Autoencoder
-from aecodec.networks.classic_model import ClassicModel
+from aecodec.networks.classic.autoencoder import Autoencoder
+from aecodec.networks.classic.model import ClassicModel
 from aecodec.networks.load import load
 from aecodec.training.classic import anatomy, figures
 from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.measure import Aec, Jpeg, curve
 from aecodec.training.output import made
+from aecodec.weights import open_weights
 
 CURVE_PICTURES = 500  # enough for a curve; the grid shows the first few
 BATCH = 500

@@ -1,0 +1,1 @@
+"""What the commands do with many files: plan, work, processes, report."""

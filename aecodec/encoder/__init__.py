@@ -1,0 +1,1 @@
+"""What only the encoder does: latents refined for one picture, rate control."""

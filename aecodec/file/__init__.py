@@ -1,0 +1,1 @@
+"""The bytes of an .aec file <-> its header, index and sections; pure Python."""

@@ -1,0 +1,1 @@
+"""The photo models: float transforms around an integer hyperprior."""

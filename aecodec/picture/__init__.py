@@ -1,0 +1,1 @@
+"""Picture files <-> pictures in memory, with their metadata."""

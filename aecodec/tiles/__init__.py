@@ -1,0 +1,1 @@
+"""Tiles of a file <-> pixels of the picture, whatever the kinds of the tiles."""

@@ -5,6 +5,7 @@ are those that the environment of the process allows.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import sys
@@ -42,6 +43,7 @@ WORST = Architecture(  # every kind of layer and pass
     scale_ratio=1.3,
     passes=(Pass(0, 8), Pass(8, 24, "even"), Pass(8, 24, "odd")),
 )
+NARROW = dataclasses.replace(WORST, hyper_width=64)
 SHIFTS = {"mu": 7, "index": 15}  # so that outputs fill their ranges; 14 for hidden layers
 
 # Layers whose bare sums are looked at; fan-ins below, at and above those of any model
@@ -95,23 +97,23 @@ def bare_layers(bound: int = BOUND) -> dict[str, IntegerLayer]:
     return {spec.name: layer_of(spec, worst_tensors(spec, rng, bound)) for spec in BARE}
 
 
-def worst_entropy(device: torch.device = CPU) -> Entropy:
+def worst_entropy(device: torch.device = CPU, a: Architecture = WORST) -> Entropy:
     """A model of random weights right at the bound."""
     rng = np.random.default_rng(4)
     tensors = {
         f"{spec.name}.{part}": tensor
-        for spec in layer_specs(WORST)
+        for spec in layer_specs(a)
         for part, tensor in worst_tensors(spec, rng).items()
     }
-    scales = [0.15 * 1.3**index for index in range(WORST.scales - 1)]
+    scales = [0.15 * 1.3**index for index in range(a.scales - 1)]
     tables = from_masses([gaussian_masses(scale, 3 + int(7 * scale)) for scale in scales])
     tensors["tables.radius"] = torch.from_numpy(tables.radius)
     tensors["tables.frequencies"] = torch.from_numpy(tables.frequencies)
-    z_index = rng.integers(0, WORST.scales, (256, WORST.hyper_channels))
+    z_index = rng.integers(0, a.scales, (256, a.hyper_channels))
     tensors["z_index"] = torch.from_numpy(z_index.astype(np.uint8))
     compand = np.arcsinh(np.arange(COMPAND_SIZE) / 16) * 60
     tensors["compand"] = torch.from_numpy(compand.astype(np.int16))
-    return Entropy.load(WORST, tensors, device)
+    return Entropy.load(a, tensors, device)
 
 
 def installed() -> list[Path]:
@@ -268,16 +270,21 @@ def noise(level: int) -> Picture:
     return Picture((waves + rng.normal(0, columns / 6, (90, 130, 3))).clip(0, 255).astype(np.uint8))
 
 
+def worst_words(entropy: Entropy, height: int, width: int) -> str:
+    """Random latents [height, width] coded at level 128: words in hexadecimal."""
+    a, rng = entropy.architecture, np.random.default_rng(8)
+    y = torch.from_numpy(rng.laplace(0, 300, (1, a.latent_channels, height, width))).float()
+    z = torch.from_numpy(rng.laplace(0, 30, (1, a.hyper_channels, -(-height // 4), -(-width // 4)))).float()
+    (coded,) = latents.encode(entropy, y, z, 128)
+    return coded.words.hex()
+
+
 def make_streams() -> dict[str, str]:
     """Coded tiles, by what must decode them: words in hexadecimal."""
-    rng = np.random.default_rng(8)
-    shapes = (WORST.latent_channels, 6, 9), (WORST.hyper_channels, 2, 3)
-    y, z = (
-        torch.from_numpy(rng.laplace(0, spread, s)).float()
-        for spread, s in zip((300, 30), shapes, strict=True)
-    )
-    (coded,) = latents.encode(worst_entropy(), y[None], z[None], 128)
-    streams = {"worst 6 9 128": coded.words.hex()}
+    streams = {
+        "worst 6 9 128": worst_words(worst_entropy(), 6, 9),
+        "narrow 32 48 128": worst_words(worst_entropy(a=NARROW), 32, 48),
+    }
     for path in installed():
         for quality in (10, 90):
             data = Codec(path, "cpu").compress(noise(quality), quality)
@@ -288,7 +295,7 @@ def make_streams() -> dict[str, str]:
 
 def decode_streams(streams: dict[str, str]) -> dict[str, str]:
     """Hash of the latents, CRC-32 of z and y_hat, of each."""
-    found, loaded = {}, {"worst": worst_entropy()}
+    found, loaded = {}, {"worst": worst_entropy(), "narrow": worst_entropy(a=NARROW)}
     for name, words in streams.items():
         path, height, width, level = name.rsplit(" ", 3)
         if path not in loaded:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from itertools import product
-from types import SimpleNamespace
 
 import exact_worker
 import numpy as np
@@ -24,7 +23,13 @@ from aecodec.networks.photo import exact, integer, latents
 from aecodec.networks.photo.entropy import EntropyModel, LayerSpec
 from aecodec.networks.photo.exact import Entropy
 from aecodec.networks.photo.hyperprior import Hyperprior
-from aecodec.networks.photo.integer import adversarial_input, exact_on, reach, shifted_depthwise
+from aecodec.networks.photo.integer import (
+    adversarial_input,
+    exact_depthwise,
+    exact_on,
+    exact_pointwise,
+    reach,
+)
 from aecodec.weights import open_weights
 
 X86 = platform.machine() in ("x86_64", "AMD64")
@@ -135,14 +140,14 @@ def test_the_settings_are_those_of_different_processors(workers):
     assert [fact["threads"] for fact in facts.values()] == [1, 1, 2, 2]
     if X86:
         assert facts["oldest"]["capability"] == "DEFAULT" and facts["AVX2"]["capability"] == "AVX2"
-        for name in ("as it is", "oldest", "AVX2"):  # where float64 were taken, nothing would be shown
-            assert facts[name]["arithmetic"] == "torch.float32"
+        for fact in facts.values():  # where float64 were taken, nothing would be shown
+            assert fact["arithmetic"] == "torch.float32"
 
 
 def test_streams_of_every_processor_decode_on_every_other(workers):
     made = {name: worker.ask("make") for name, worker in workers.items()}
     streams = {f"{maker}/{name}": (name, words) for maker, of in made.items() for name, words in of.items()}
-    assert len(streams) == len(SETTINGS) * (1 + 2 * len(exact_worker.installed()))
+    assert len(streams) == len(SETTINGS) * (2 + 2 * len(exact_worker.installed()))
     decoded = {}
     for worker in workers.values():
         for maker, of in made.items():
@@ -150,8 +155,8 @@ def test_streams_of_every_processor_decode_on_every_other(workers):
                 decoded.setdefault(f"{maker}/{name}", set()).add(found)
     assert decoded.keys() == streams.keys()
     assert all(len(found) == 1 for found in decoded.values()), decoded
-    worst = {words for name, words in streams.values() if name.startswith("worst")}
-    assert len(worst) == 1  # from the same latents every processor makes the same words
+    for model in ("worst", "narrow"):  # from the same latents every processor makes the same words
+        assert len({words for name, words in streams.values() if name.startswith(model)}) == 1
 
 
 @pytest.fixture
@@ -288,27 +293,48 @@ def test_a_batch_in_inference_or_with_gradients_is_the_same(codec, photo):
 # Machines on which float32 is not exact
 
 
-def bfloat16(x, weight, *args, **options):
-    """A convolution on a machine that is free to round what it multiplies."""
-    if x.dtype == torch.float32:
-        x, weight = x.bfloat16().float(), weight.bfloat16().float()
-    return F.conv2d(x, weight, *args, **options)
+def bfloat16(operation):
+    """An operation on a machine that is free to round what it multiplies."""
+
+    def rounding(x, weight, bias):
+        if x.dtype == torch.float32:
+            x, weight = x.bfloat16().float(), weight.bfloat16().float()
+        return operation(x, weight, bias)
+
+    return rounding
 
 
-def off_by_one(x, weight, *args, **options):
-    """A convolution by an algorithm that multiplies by fractions: here and there a unit is lost."""
-    sums = F.conv2d(x, weight, *args, **options)
-    if x.dtype == torch.float32:
-        sums.view(-1)[::100] -= 1
-    return sums
+def off_by_one(operation):
+    """An operation by an algorithm that multiplies by fractions: here and there a unit is lost."""
+
+    def losing(x, weight, bias):
+        sums = operation(x, weight, bias)
+        if x.dtype == torch.float32:
+            sums.view(-1)[::100] -= 1
+        return sums
+
+    return losing
+
+
+def only(fault, where):
+    """The fault, on a machine that takes another kernel for some inputs."""
+
+    def with_that_fault(operation):
+        faulty = fault(operation)
+        return lambda x, *parameters: (faulty if where(x) else operation)(x, *parameters)
+
+    return with_that_fault
+
+
+def spoil(monkeypatch, fault) -> None:
+    monkeypatch.setattr(integer, "exact_pointwise", fault(exact_pointwise))
+    monkeypatch.setattr(integer, "exact_depthwise", fault(exact_depthwise))
 
 
 @pytest.fixture(params=[bfloat16, off_by_one])
 def inexact_machine(request, monkeypatch):
-    """float32 convolutions of the integer layers are not exact; those of the transforms are."""
-    convolution = request.param
-    monkeypatch.setattr(integer, "F", SimpleNamespace(conv2d=convolution, pad=F.pad))
-    monkeypatch.setattr(integer, "pointwise", lambda x, w, bias: convolution(x, w[:, :, None, None], bias))
+    """float32 is not exact in the integer layers; that of the transforms is."""
+    spoil(monkeypatch, request.param)
 
 
 def test_an_inexact_machine_is_found_out_and_gives_the_same_bytes(
@@ -343,6 +369,24 @@ def test_every_layer_finds_an_inexact_machine_out_by_itself(tiny_model, inexact_
     for name, layer in (entropy.layers | exact_worker.bare_layers()).items():
         assert not exact_on({name: layer}, CPU, torch.float32), name
         assert exact_on({name: layer}, CPU, torch.float64), name
+
+
+@pytest.mark.parametrize("fault", [bfloat16, off_by_one])
+@pytest.mark.parametrize(
+    "where",
+    [
+        lambda x: x[0, 0].numel() == 1,
+        lambda x: 1 < x[0, 0].numel() <= 100 and len(x) == 1,
+        lambda x: x[0, 0].numel() > 100,
+        lambda x: len(x) > 1,
+    ],
+    ids=["one position", "some positions", "many positions", "a batch"],
+)
+def test_every_layer_finds_out_a_single_inexact_kernel(tiny_model, monkeypatch, fault, where):
+    spoil(monkeypatch, only(fault, where))
+    layers = Hyperprior(models.open_weights(tiny_model), CPU).entropy.layers
+    for name, layer in (layers | exact_worker.bare_layers()).items():
+        assert not exact_on({name: layer}, CPU, torch.float32), name
 
 
 def test_a_fault_in_the_last_steps_of_a_layer_is_found_out(tiny_model, monkeypatch):
@@ -385,20 +429,6 @@ def test_the_self_test_runs_once_for_each_type(tiny_model, photo, monkeypatch):
     for _ in range(3):
         there.decode(there.encode(photo))
     assert asked == [torch.float32]
-
-
-def test_a_processor_without_a_direct_depthwise_kernel_gives_the_same_bytes(
-    tiny_model, codec, photo, monkeypatch
-):
-    data = codec.encode(photo, 60)
-    monkeypatch.setattr(integer, "DIRECT_DEPTHWISE", False)
-    calls = []
-    monkeypatch.setattr(
-        integer, "shifted_depthwise", lambda *args: calls.append(args) or shifted_depthwise(*args)
-    )
-    there = Codec(tiny_model, "cpu")
-    assert there.encode(photo, 60) == data and calls
-    there.decode(data)
 
 
 # The bound
@@ -466,7 +496,7 @@ def test_reach_looks_at_every_channel_and_level():
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_shifted_depthwise_is_the_convolution(batch, channels, height, width, seed):
+def test_exact_depthwise_is_the_convolution(batch, channels, height, width, seed):
     rng = np.random.default_rng(seed)
     spec = LayerSpec("depthwise", "depthwise", channels, channels, 511, -exact_worker.FAR, exact_worker.FAR)
     tensors = exact_worker.worst_tensors(spec, rng)
@@ -474,7 +504,7 @@ def test_shifted_depthwise_is_the_convolution(batch, channels, height, width, se
     wanted = Int64Layer(exact_worker.layer_of(spec, tensors))(x, 0)
     for dtype in (torch.float32, torch.float64):
         weight, bias = tensors["weight"].to(dtype), tensors["bias"][0].to(dtype)
-        shifted = shifted_depthwise(x.to(dtype), weight, bias)
+        shifted = exact_depthwise(x.to(dtype), weight, bias)
         direct = F.conv2d(x.to(dtype), weight, bias, padding=1, groups=channels)
         assert torch.equal(shifted.long(), wanted) and torch.equal(shifted, direct)
 

@@ -12,7 +12,6 @@ import exact_worker
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from exact_worker import BATCH, BOUND, CPU, LEVEL, WORST, switches
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -504,9 +503,8 @@ def test_exact_depthwise_is_the_convolution(batch, channels, height, width, seed
     wanted = Int64Layer(exact_worker.layer_of(spec, tensors))(x, 0)
     for dtype in (torch.float32, torch.float64):
         weight, bias = tensors["weight"].to(dtype), tensors["bias"][0].to(dtype)
-        shifted = exact_depthwise(x.to(dtype), weight, bias)
-        direct = F.conv2d(x.to(dtype), weight, bias, padding=1, groups=channels)
-        assert torch.equal(shifted.long(), wanted) and torch.equal(shifted, direct)
+        sums = exact_depthwise(x.to(dtype), weight, bias)
+        assert torch.equal(sums.double(), wanted.double())
 
 
 def test_the_worst_model_codes_what_it_decodes():

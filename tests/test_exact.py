@@ -383,7 +383,7 @@ def test_every_layer_finds_an_inexact_machine_out_by_itself(tiny_model, inexact_
 )
 def test_every_layer_finds_out_a_single_inexact_kernel(tiny_model, monkeypatch, fault, where):
     spoil(monkeypatch, only(fault, where))
-    layers = Hyperprior(models.open_weights(tiny_model), CPU).entropy.layers
+    layers = Hyperprior(open_weights(tiny_model), CPU).entropy.layers
     for name, layer in (layers | exact_worker.bare_layers()).items():
         assert not exact_on({name: layer}, CPU, torch.float32), name
 

@@ -30,6 +30,16 @@ def has_bfloat16(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def arithmetic(device: torch.device) -> torch.dtype:
+    """The float type that a device multiplies matrices in fastest: bfloat16 or float32."""
+    return torch.bfloat16 if has_bfloat16(device) else torch.float32
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Where it is entered, networks compute in what `arithmetic` says."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
+
+
 def allows_fast(device: torch.device) -> bool:
     """As `has_bfloat16`, for one who has asked for it: the log says where it is missing."""
     has = has_bfloat16(device)

@@ -102,15 +102,17 @@ def write_weights(
 def import_weights(path: Path, model: TrainedModel) -> None:
     """Load a weights file into a model that is to be trained further. Raises UnknownModel, BadWeights."""
     loaded = Hyperprior(find(path), torch.device("cpu"))
-    if loaded.architecture != model.architecture:
-        raise BadWeights(
-            f"{path} is of another architecture than the recipe: use the recipe it was trained with"
-        )
-    model.analysis.load_state_dict(loaded.analysis.state_dict())
-    _take_tables(model.hyper_analysis, loaded.hyper_analysis.state_dict())
-    _take_tables(model.synthesis, loaded.synthesis.state_dict())
-    masters = loaded.read("encoder.masters.")
-    model.masters.load_state_dict({k: t.float() for k, t in masters.items()})
+    parts = {
+        "analysis": loaded.analysis.state_dict(),
+        "hyper_analysis": _taken(model.hyper_analysis, loaded.hyper_analysis.state_dict()),
+        "synthesis": _taken(model.synthesis, loaded.synthesis.state_dict()),
+        "masters": {k: t.float() for k, t in loaded.read("encoder.masters.").items()},
+    }
+    state = model.state_dict()
+    for name, part in parts.items():
+        for key, tensor in part.items():
+            state[f"{name}.{key}"] = tensor
+    model.load_state_dict(state)
     model.log_gain.set_table(loaded.gain.log())
 
 
@@ -130,9 +132,10 @@ def _full_tables(module: torch.nn.Module) -> dict[str, Tensor]:
     return module.state_dict() | {k: part.table().detach() for k, part in _tables(module).items()}
 
 
-def _take_tables(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
-    """Inverse of `_full_tables`."""
-    module.load_state_dict(state | {k: part.rows_of(state[k]) for k, part in _tables(module).items()})
+def _taken(module: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Inverse of `_full_tables`; tables that the state lacks stay as they are."""
+    tables = _tables(module)
+    return state | {k: part.rows_of(state[k]) for k, part in tables.items() if k in state}
 
 
 def _synthesis_tensors(model: TrainedModel) -> dict[str, Tensor]:

@@ -36,21 +36,19 @@ class LambdaRange:
 
 @dataclass
 class Outcome:
-    """What one pass over a batch gives, each [B]: bits per pixel of y and z, and MSE on 0..1."""
+    """What one pass over a batch gives: bits per pixel of y and z, each [B], and pixels [B, 3, H, W], about 0..1.
+
+    No pixels where the entropy model was run alone.
+    """
 
     y_bpp: Tensor
     z_bpp: Tensor
-    mse: Tensor
+    x_hat: Tensor | None
 
     @property
     def bpp(self) -> Tensor:
         """Bits per pixel, y and z together: [B]."""
         return self.y_bpp + self.z_bpp
-
-    def loss(self, level: Tensor, lambdas: LambdaRange) -> Tensor:
-        """Weighted mean of bpp + lambda 255^2 MSE over the batch."""
-        each = self.bpp + lambdas.at(level) * 255**2 * self.mse
-        return (each * lambdas.weight(level)).mean()
 
 
 class TrainedModel(nn.Module):
@@ -90,11 +88,8 @@ class TrainedModel(nn.Module):
         z_hat = straight_through(z)
         z_bits = gaussian_bits(z_hat if mode == "round" else perturb(z), z_scale)
         y_bits, y_hat = self._passes(z_hat, y, level, mode)
-        mse = torch.zeros_like(level)
-        if not linear:
-            x_hat = self.synthesis(y_hat / gain, level).float()
-            mse = (x - x_hat).square().mean((1, 2, 3))
-        return Outcome(y_bits / pixels, z_bits.sum((1, 2, 3)) / pixels, mse)
+        x_hat = None if linear else self.synthesis(y_hat / gain, level).float()
+        return Outcome(y_bits / pixels, z_bits.sum((1, 2, 3)) / pixels, x_hat)
 
     def _passes(self, z: Tensor, y: Tensor, level: Tensor, mode: str) -> tuple[Tensor, Tensor]:
         """Bits of y [B] and y_hat [B, M, h, w]."""
@@ -107,14 +102,21 @@ class TrainedModel(nn.Module):
             channels = slice(part.first, part.last)
             mask = parity_mask(part, height, width).to(y.device)
             residual, scale = y[:, channels] - mu, scale_of(a, index)
+            coded = index >= 0.5
+            if a.step_limit:
+                index = bounded(entropy.steps(number, features, level), -a.step_limit, a.step_limit)
+                step = torch.exp2(index / 8)
+                residual = residual / step
+            else:
+                step = torch.ones_like(residual[:1, :1, :1, :1])
             if mode == "round":
-                symbols = cheapest(residual, scale) * (index >= 0.5)  # index 0 is not coded
+                symbols = cheapest(residual, scale) * (coded)  # index 0 is not coded
                 noisy = symbols = residual + (symbols - residual).detach()
             else:
                 noisy, symbols = perturb(residual), straight_through(residual)
             bits = bits + (gaussian_bits(noisy, scale) * mask).sum((1, 2, 3))
             decoded = torch.zeros_like(y)
-            decoded[:, channels] = (symbols + mu) * mask
+            decoded[:, channels] = (symbols * step + mu) * mask
             y_hat = y_hat + decoded
         return bits, y_hat
 

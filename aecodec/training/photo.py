@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aecodec.devices import arithmetic, autocast
 from aecodec.training.data import Patches
+from aecodec.training.distortion import distortion, mse
+from aecodec.training.muon import Muon
 from aecodec.training.objective import TrainedModel
 from aecodec.training.recipe import Recipe
 from aecodec.training.start import start_linear
@@ -24,10 +27,11 @@ class PhotoTask:
         self.recipe, self.patches, self.device = recipe, patches, device
         self.clip, self.average = recipe.clip, recipe.average
         self.model = TrainedModel(recipe.architecture).to(device)
-        matrix, other = _optimizers(self.model, recipe)
+        matrix, other = _optimizers(self.model, recipe, arithmetic(device))
         self.optimizers = {"matrix": matrix, "other": other}
         self.random = torch.Generator(device).manual_seed(rank)
         self.entropy_share = recipe.entropy_share
+        self.steps = 0
 
     def start(self) -> None:
         """Set the linear path to its optimum on the training pictures."""
@@ -44,23 +48,29 @@ class PhotoTask:
         return self.patches.batch(self.recipe.batch, self.recipe.late_patch if late else self.recipe.patch)
 
     def backward(self, network: nn.Module, x: Tensor, progress: float) -> Tensor:
-        """Gradients of the phase's networks; returns loss, bpp and MSE."""
+        """Gradients of the phase's networks; returns loss, bpp and distortion, both unweighted, and MSE."""
         linear = progress < self.entropy_share
         rounded = progress > 1 - self.recipe.rounded_share
         level = torch.rand(len(x), device=self.device, generator=self.random) * 255
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device):
             outcome = network(x, level, "round" if rounded else "noise", linear)
-        loss = outcome.loss(level, self.recipe.lambdas)
+        lost, squared = torch.zeros_like(level), torch.zeros_like(level)
+        if outcome.x_hat is not None:
+            lost = distortion(self.recipe.distortion, outcome.x_hat, x, level, self.steps)
+            squared = mse(outcome.x_hat.detach(), x)
+        self.steps += 1
+        loss = ((outcome.bpp + lost) * self.recipe.lambdas.weight(level)).mean()
         loss.backward()
         if rounded:
             self.model.analysis.zero_grad()
             self.model.log_gain.zero_grad()
-        return torch.stack((loss.detach(), outcome.bpp.detach().mean(), outcome.mse.detach().mean()))
+        return torch.stack([part.detach().mean() for part in (loss, outcome.bpp, lost, squared)])
 
     def figures(self, means: list[float]) -> dict[str, float]:
-        """Loss, bits per pixel, and PSNR in dB of the mean MSE."""
-        loss, bpp, mse = means
-        return {"loss": loss, "bpp": bpp, "psnr": -10 * math.log10(mse) if mse > 0 else 0.0}
+        """Loss, bits per pixel, distortion in bits per pixel, and PSNR in dB of the mean MSE."""
+        loss, bpp, lost, squared = means
+        psnr = 10 * math.log10(255**2 / squared) if squared > 0 else 0.0
+        return {"loss": loss, "bpp": bpp, "distortion": lost, "psnr": psnr}
 
     def factor(self, progress: float) -> float:
         """Learning-rate factor: flat, then a cosine that falls to 2 %."""
@@ -76,13 +86,14 @@ class PhotoTask:
         """What a checkpoint needs beside weights and optimizers."""
         return {
             "entropy_share": self.entropy_share,
+            "steps": self.steps,
             "levels": self.random.get_state(),
             "patches": self.patches.random.bit_generator.state,
         }
 
     def restore(self, state: Mapping[str, Any], seed: int | None) -> None:
         """Inverse of `state`; with a seed, random numbers start from that instead."""
-        self.entropy_share = state["entropy_share"]
+        self.entropy_share, self.steps = state["entropy_share"], state["steps"]
         if seed is None:
             self.random.set_state(state["levels"].cpu())
             self.patches.random.bit_generator.state = state["patches"]
@@ -91,7 +102,9 @@ class PhotoTask:
             self.patches.random = np.random.default_rng(seed)
 
 
-def _optimizers(model: TrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+def _optimizers(
+    model: TrainedModel, recipe: Recipe, dtype: torch.dtype
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices of blocks and entropy model, AdamW for the linear path and all else."""
     linear = [
         p
@@ -105,7 +118,7 @@ def _optimizers(model: TrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimi
         if id(p) in taken:
             continue
         (matrices if p.ndim == 2 and not name.endswith(".values") else others).append(p)
-    muon = torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(matrices, recipe.matrix_rate, dtype)
     adam = torch.optim.AdamW(
         [{"params": others, "lr": recipe.other_rate}, {"params": linear, "lr": recipe.linear_rate}],
         weight_decay=0.0,

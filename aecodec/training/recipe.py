@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from aecodec.errors import AecError, BadRecipe, InputMissing
 from aecodec.networks.photo.architecture import Architecture
 from aecodec.networks.photo.entropy import covers
+from aecodec.training.distortion import Part
 from aecodec.training.objective import LambdaRange
 
 Ranges = Mapping[str, tuple[float, float]]  # lowest and highest of each number, whole where these are
@@ -66,6 +67,7 @@ class Recipe:
     clip: float = 2.0  # largest norm of the gradient
     average: float = 0.9995  # decay of the averaged weights
     lambdas: LambdaRange = LambdaRange(0.0010, 0.45)
+    distortion: Mapping[str, Part] = field(default_factory=lambda: {"mse": Part(1.0, 0.0010, 0.45)})
     architecture: Architecture = field(default_factory=Architecture)
 
     def __post_init__(self) -> None:
@@ -143,6 +145,8 @@ def fill(kind: type[R], values: dict[str, Any], path: Path, value: Callable[[str
 def _value(key: str, value: Any) -> Any:
     if key == "lambdas":
         return LambdaRange(*value)
+    if key == "distortion":
+        return {name: Part(**part) for name, part in value.items()}
     if key == "architecture":
         return Architecture.from_record(Architecture().record() | value)
     return value

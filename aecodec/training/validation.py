@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from aecodec.devices import autocast
 from aecodec.errors import BadArgument
 from aecodec.measure.bd import bd_rate
 from aecodec.training.data import Loaded
@@ -88,9 +89,10 @@ def _mean(table: list[list[tuple[float, float]]]) -> Curve:
 def _measure(model: TrainedModel, pixels: np.ndarray, level: int) -> tuple[float, float]:
     device = next(model.parameters()).device
     x = torch.from_numpy(pixels.copy()).to(device).permute(2, 0, 1)[None].float() / 255
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         outcome = model(x, torch.full((1,), float(level), device=device), "round")
-    return float(outcome.bpp), _psnr(outcome.mse)
+    assert outcome.x_hat is not None
+    return float(outcome.bpp), _psnr((outcome.x_hat - x).square().mean())
 
 
 def _psnr(mse: Tensor) -> float:

@@ -7,6 +7,7 @@ from aecodec.networks.photo.architecture import PATCH, STRIDE, Architecture
 from aecodec.networks.photo.blocks import KNOTS, Block, LevelTable, Pointwise, activated, asinh
 
 PATCH_CHANNELS = 3 * PATCH * PATCH
+QUARTER = PATCH // 2
 
 
 class Analysis(nn.Module):
@@ -50,6 +51,7 @@ class Synthesis(nn.Module):
         self.up = Pointwise(a.latent_channels, 4 * a.width, precise=True)
         self.fine = nn.ModuleList(Block(a.width, level_rows) for _ in range(fine))
         self.leave = Pointwise(a.width, PATCH_CHANNELS, precise=True)
+        self.quarter = Quarter(a, level_rows) if a.quarter_blocks else None
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """`y_hat` already divided by the gain; levels [B]."""
@@ -59,7 +61,30 @@ class Synthesis(nn.Module):
         h = F.pixel_shuffle(self.up(h), 2)
         for block in self.fine:
             h = block(h, level)
-        return F.pixel_shuffle(self.leave(h), PATCH)
+        x_hat = F.pixel_shuffle(self.leave(h), PATCH)
+        return x_hat if self.quarter is None else x_hat + self.quarter(h, level)
+
+
+class Quarter(nn.Module):
+    """What the synthesis adds at 1/4, where blocks of 8x8 pixels are smoothed; starts at zero.
+
+    features [B, C, h, w] at 1/8 -> up 1x1 -> shuffle by 2 -> blocks -> leave 1x1 -> pixel-shuffle by 4
+    -> pixels [B, 3, 8 h, 8 w]
+    """
+
+    def __init__(self, a: Architecture, level_rows: int = KNOTS) -> None:
+        super().__init__()
+        width = a.quarter_width
+        self.up = Pointwise(a.width, 4 * width)
+        self.blocks = nn.ModuleList(Block(width, level_rows) for _ in range(a.quarter_blocks))
+        self.leave = Pointwise(width, 3 * QUARTER**2, gain=0, precise=True)
+
+    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+        """Levels [B]."""
+        h = F.pixel_shuffle(self.up(h), 2)
+        for block in self.blocks:
+            h = block(h, level)
+        return F.pixel_shuffle(self.leave(h), QUARTER)
 
 
 class HyperAnalysis(nn.Module):
@@ -96,6 +121,6 @@ def analysis_halo(a: Architecture) -> int:
 
 
 def synthesis_halo(a: Architecture) -> int:
-    """Latents: one for each coarse block, one for every two fine ones."""
+    """Latents: one for each coarse block, one for every two fine ones, or four at 1/4."""
     coarse, fine = a.synthesis_blocks
-    return coarse + -(-fine * PATCH // STRIDE)
+    return coarse + -(-(fine * PATCH + a.quarter_blocks * QUARTER) // STRIDE)

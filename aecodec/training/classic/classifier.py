@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from aecodec.devices import autocast
 from aecodec.errors import BadData
 from aecodec.training.classic.data import Pictures, to_tensor
 
@@ -100,7 +101,7 @@ def train_classifier(
         for start in range(0, len(order) - BATCH + 1, BATCH):
             chosen = order[start : start + BATCH]
             x = _varied(to_tensor(pictures.pixels[chosen]).to(device), random)
-            with torch.autocast(device.type, torch.bfloat16):
+            with autocast(device):
                 scores = network(x.contiguous(memory_format=torch.channels_last))
             loss: Any = F.cross_entropy(scores.float(), labels[chosen], label_smoothing=SMOOTHING)
             loss.backward()

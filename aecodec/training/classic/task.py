@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from aecodec.devices import autocast
 from aecodec.errors import BadWeights
 from aecodec.networks.classic.autoencoder import build, weights_of
 from aecodec.training.classic.data import Pictures, fit
@@ -76,7 +77,7 @@ class ClassicTask:
         frozen = progress < self.recipe.freeze
         self.model.train()
         self.model.encoder.train(not frozen)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device):
             x_hat = network(x)
             loss = self.loss(x_hat, x)
         torch.autograd.backward(loss)

@@ -32,6 +32,7 @@ from aecodec.networks.photo.entropy import layer_specs
 from aecodec.networks.photo.hyperprior import Hyperprior
 from aecodec.networks.photo.integer import BOUND, load_layers, reach
 from aecodec.training.data import Patches, load_folders
+from aecodec.training.distortion import mse
 from aecodec.training.export import export, import_weights
 from aecodec.training.objective import TrainedModel, gaussian_bits
 from aecodec.training.output import append, forget
@@ -210,6 +211,13 @@ def test_the_shipped_recipe_is_read_and_describes_the_default_architecture():
         ("name = 'x'\n[architecture]\nwidth = 0", "width = 0"),
         ("name = 'x'\n[architecture]\nanalysis_blocks = [1]", "two whole numbers"),
         ("name = 'x'\n[architecture]\nlatent_channels = 24", "passes must code each of the 24"),
+        ("name = 'x'\n[distortion]\nlpips = { share = 1, lowest = 1, highest = 2 }", "no 'lpips'"),
+        (
+            "name = 'x'\n[distortion]\nmse = { share = 1, lowest = 2, highest = 1 }",
+            "larger one",
+        ),
+        ("name = 'x'\n[distortion]\nmse = { share = 1 }", "distortion.mse: .*lowest"),
+        ("name = 'x'\n[distortion]\nmse = { share = 0, lowest = 1, highest = 2 }", "no part with a share"),
         ("name =", "not a TOML file"),
     ],
 )
@@ -493,7 +501,7 @@ def test_an_exported_model_codes_and_goes_on_training_where_it_was(folder, train
     with torch.no_grad(), torch.random.fork_rng():
         before, after = (torch.manual_seed(0) and model(x, level) for model in (trained, again))
     assert torch.allclose(before.bpp, after.bpp, rtol=0.02)
-    assert torch.allclose(before.mse, after.mse, rtol=0.02)
+    assert torch.allclose(mse(before.x_hat, x), mse(after.x_hat, x), rtol=0.02)
 
 
 def test_weights_of_another_architecture_are_refused(folder, trained, tmp_path):

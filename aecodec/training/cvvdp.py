@@ -39,7 +39,7 @@ def distance(x_hat: Tensor, x: Tensor) -> Tensor:
     """How visible the errors of decoded pictures are.
 
     Args:
-        x_hat: decoded pictures, float32 [B, 3, H, W], sRGB, cut off at 0 and 1; gradients flow to these alone.
+        x_hat: decoded pictures, float32 [B, 3, H, W], sRGB, clamped to 0..1; gradients flow to these.
         x: the originals, 0..1; H and W are even, 16 or more.
 
     Returns:
@@ -88,7 +88,7 @@ class _Fitted:
         self.gain = torch.tensor((1.0, 1.45, 1.0)).view(3, 1, 1)
 
     def sensitivity(self, frequency: float, background: Tensor) -> Tensor:
-        """Of each channel to contrasts of a band (cycles a degree): luminance [B, 1, h, w] -> [B, 3, h, w]."""
+        """Of each channel, at a frequency in cycles a degree: luminance [B, 1, h, w] -> [B, 3, h, w]."""
         at, count = torch.tensor(math.log10(frequency)), len(self.log_background)
         upper = int(torch.bucketize(at, self.log_frequency).clamp(1, count - 1))
         low, high = self.log_frequency[upper - 1], self.log_frequency[upper]
@@ -101,7 +101,7 @@ class _Fitted:
         for table in self.log_sensitivity:
             row = torch.lerp(table[:, upper - 1], table[:, upper], share).to(background)
             logs.append(torch.lerp(row[lower], row[lower + 1], between))
-        return 10 ** torch.cat(logs, 1) * self.correction
+        return torch.pow(10, torch.cat(logs, 1)) * self.correction
 
     def masked(self, test: Tensor, reference: Tensor) -> Tensor:
         """Visible differences of a band [B, 3, h, w]: less where both pictures have strong contrasts."""
@@ -110,14 +110,17 @@ class _Fitted:
         strengths = _power(shared, self.mask_powers.to(test))
         mask = torch.einsum("bihw,ij->bjhw", strengths, self.mixing.to(test))
         visible = _power((test - reference).abs(), self.mask_power) / (1 + mask)
-        return self.largest * visible / (self.largest + visible)
+        clamped: Tensor = self.largest * visible / (self.largest + visible)
+        return clamped
 
 
 @lru_cache
 def _fitted() -> _Fitted:
     package = importlib.util.find_spec("pycvvdp")  # not imported: that would need torchvision
     if package is None or not package.submodule_search_locations:
-        raise BadArgument("the share cvvdp of the distortion needs cvvdp: install aecodec[train], or make it 0")
+        raise BadArgument(
+            "the share cvvdp of the distortion needs cvvdp: install aecodec[train], or make it 0"
+        )
     return _Fitted(Path(package.submodule_search_locations[0]) / "vvdp_data")
 
 
@@ -169,9 +172,7 @@ def _spread(x: Tensor) -> Tensor:
     return _both_ways(x, _blur)
 
 
-def _both_ways(
-    x: Tensor, matrix: Callable[[int, int], Tensor], size: Sequence[int] | None = None
-) -> Tensor:
+def _both_ways(x: Tensor, matrix: Callable[[int, int], Tensor], size: Sequence[int] | None = None) -> Tensor:
     """Rows and columns of [B, C, H, W] through the matrices for their lengths, to `size` where given."""
     height, width = x.shape[2:]
     to_height, to_width = size or (height, width)

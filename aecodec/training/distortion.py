@@ -1,16 +1,17 @@
 """What a model is trained for: a sum of distances, each weighted in the bits that one unit of it is worth.
 
-With `mse` alone that is the classic objective, bpp + lambda MSE. For looks several metrics share, since a model
-trained on one alone learns what that one does not see.
+With `mse` alone that is the classic objective, bpp + lambda MSE. For looks several metrics share, since what
+one of them does not see is what a model trained on it alone gets wrong.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from aecodec.errors import BadArgument
+from aecodec.errors import BadArgument, BadRecipe
 from aecodec.networks.photo.blocks import LEVELS
 from aecodec.training import cvvdp, ssimulacra2
 
@@ -32,13 +33,24 @@ class Part:
     highest: float
     crops: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Check every value. Raises BadRecipe."""
+        for name in ("share", "lowest", "highest", "crops"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise BadRecipe(f"{name} = {value!r}: give a number from 0 on")
+        if not 0 < self.lowest <= self.highest:
+            raise BadRecipe("give lowest and highest above 0, the larger one last")
+        if not 0 < self.crops <= 1:
+            raise BadRecipe(f"crops = {self.crops}: give a share of the crops, above 0 and up to 1")
+
     def weight(self, level: Tensor) -> Tensor:
         """Levels [B] -> weights [B], the share included."""
         return self.share * self.lowest * (self.highest / self.lowest) ** (level / (LEVELS - 1))
 
 
 def mse(x_hat: Tensor, x: Tensor) -> Tensor:
-    """Mean squared error in levels of 255, [B]."""
+    """Mean squared error of values 0..255, [B]."""
     return (255 * (x_hat - x)).square().mean((1, 2, 3))
 
 
@@ -70,10 +82,10 @@ def distortion(parts: Mapping[str, Part], x_hat: Tensor, x: Tensor, level: Tenso
         x_hat: decoded pictures, float32 [B, 3, H, W], about 0..1.
         x: the originals.
         level: float32 [B], 0..255.
-        step: which crops the costly parts are taken on turns with it.
+        step: number of the training step; the crops that costly parts are taken on take turns.
 
     Returns:
-        float32 [B], bits a pixel. A part on some crops alone counts the more there.
+        float32 [B], bits a pixel. Where a part is taken on half of the crops it counts twice there.
     """
     total = torch.zeros_like(level)
     for name, part in parts.items():

@@ -8,7 +8,7 @@ from aecodec.networks.photo.architecture import Architecture
 from aecodec.networks.photo.blocks import LevelTable
 from aecodec.networks.photo.entropy import EntropyModel, LayerSpec, layer_specs
 
-OUTPUT_UNITS = {"mu": 4.0, "index": 16.0, "step": 16.0}  # outputs of tens of units from weights that move by thousandths
+OUTPUT_UNITS = {"mu": 4.0, "index": 16.0}  # outputs of tens of units from weights that move by thousandths
 
 
 class MasterLayer(nn.Module):
@@ -21,7 +21,7 @@ class MasterLayer(nn.Module):
         if spec.kind == "pointwise":
             self.weight = nn.Parameter(torch.randn(spec.outputs, spec.inputs) * (2 / spec.inputs) ** 0.5)
             if self.unit:
-                self.weight.data *= 0.0 if spec.name.endswith(".step") else 0.1
+                self.weight.data *= 0.1
         else:
             weight = torch.randn(spec.outputs, 1, 3, 3) * 0.1
             weight[:, :, 1, 1] += 1

@@ -36,9 +36,11 @@ class LambdaRange:
 
 @dataclass
 class Outcome:
-    """What one pass over a batch gives: bits per pixel of y and z, each [B], and pixels [B, 3, H, W], about 0..1.
+    """What one pass over a batch gives.
 
-    No pixels where the entropy model was run alone.
+    Attributes:
+        y_bpp, z_bpp: bits per pixel, [B] each.
+        x_hat: decoded pixels [B, 3, H, W], about 0..1; None where the entropy model was run alone.
     """
 
     y_bpp: Tensor
@@ -102,21 +104,14 @@ class TrainedModel(nn.Module):
             channels = slice(part.first, part.last)
             mask = parity_mask(part, height, width).to(y.device)
             residual, scale = y[:, channels] - mu, scale_of(a, index)
-            coded = index >= 0.5
-            if a.step_limit:
-                index = bounded(entropy.steps(number, features, level), -a.step_limit, a.step_limit)
-                step = torch.exp2(index / 8)
-                residual = residual / step
-            else:
-                step = torch.ones_like(residual[:1, :1, :1, :1])
             if mode == "round":
-                symbols = cheapest(residual, scale) * (coded)  # index 0 is not coded
+                symbols = cheapest(residual, scale) * (index >= 0.5)  # index 0 is not coded
                 noisy = symbols = residual + (symbols - residual).detach()
             else:
                 noisy, symbols = perturb(residual), straight_through(residual)
             bits = bits + (gaussian_bits(noisy, scale) * mask).sum((1, 2, 3))
             decoded = torch.zeros_like(y)
-            decoded[:, channels] = (symbols * step + mu) * mask
+            decoded[:, channels] = (symbols + mu) * mask
             y_hat = y_hat + decoded
         return bits, y_hat
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from aecodec.errors import AecError, BadRecipe, InputMissing
 from aecodec.networks.photo.architecture import Architecture
 from aecodec.networks.photo.entropy import covers
-from aecodec.training.distortion import Part
+from aecodec.training.distortion import DISTANCES, Part
 from aecodec.training.objective import LambdaRange
 
 Ranges = Mapping[str, tuple[float, float]]  # lowest and highest of each number, whole where these are
@@ -32,16 +32,18 @@ RANGES: Ranges = {
     "clip": (1e-6, 1e9),
     "average": (0.0, 0.999999),
 }
+MOST_BLOCKS = 1000
 SIZES: Ranges = {  # of the architecture
     "latent_channels": (1, 768),  # 16 x 16 x 3 values have no more components
     "width": (1, 2**14),
     "hyper_channels": (1, 2**14),
     "hyper_width": (1, 2**14),
+    "quarter_width": (1, 2**14),
+    "quarter_blocks": (0, MOST_BLOCKS),
     "scales": (2, 256),  # an index is a byte
     "scale_first": (1e-3, 1e3),
     "scale_ratio": (1.001, 10.0),
 }
-MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Recipe:
         low, high = self.lambdas.lowest, self.lambdas.highest
         if not 0 < low <= high < math.inf:
             raise BadRecipe(f"lambdas = [{low}, {high}]: give two numbers above 0, the larger one last")
+        unknown = sorted(set(self.distortion) - set(DISTANCES))
+        if unknown:
+            raise BadRecipe(f"distortion has no {unknown[0]!r}: its parts are {', '.join(DISTANCES)}")
+        if not any(part.share for part in self.distortion.values()):
+            raise BadRecipe("distortion has no part with a share above 0")
         a = self.architecture
         check_numbers(a, SIZES)
         for blocks in (a.analysis_blocks, a.synthesis_blocks):
@@ -146,7 +153,14 @@ def _value(key: str, value: Any) -> Any:
     if key == "lambdas":
         return LambdaRange(*value)
     if key == "distortion":
-        return {name: Part(**part) for name, part in value.items()}
+        return {name: _part(name, part) for name, part in value.items()}
     if key == "architecture":
         return Architecture.from_record(Architecture().record() | value)
     return value
+
+
+def _part(name: str, values: Any) -> Part:
+    try:
+        return Part(**values)
+    except (BadRecipe, TypeError) as fault:
+        raise BadRecipe(f"distortion.{name}: {fault}") from fault

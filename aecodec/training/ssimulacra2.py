@@ -1,9 +1,9 @@
 """SSIMULACRA 2 as a loss: the metric's weighted sum of errors, differentiable and for a batch of pictures.
 
-The metric is J. Sneyers', in libjxl (tools/ssimulacra2.cc): pictures in the colour space XYB, at six scales an
-SSIM map and two maps of edges (new ones: ringing, blocks; lost ones: blur), of each the mean and the 4-norm.
-`score` maps the sum to the usual scale; the sum itself is what is trained on, since the score is flat at
-both ends.
+The metric is J. Sneyers', in libjxl (tools/ssimulacra2.cc): pictures in the colour space XYB, at six scales
+an SSIM map and two maps of edges (new ones: ringing, blocks; lost ones: blur), of each the mean and the
+4-norm. `score` maps the sum to the usual scale. The constants and the treatment of borders are those of the
+package `ssimulacra2`, a port of that code.
 """
 
 from functools import lru_cache
@@ -50,7 +50,7 @@ def distance(x_hat: Tensor, x: Tensor) -> Tensor:
     """How far pictures are from their originals.
 
     Args:
-        x_hat: decoded pictures, float32 [B, 3, H, W], sRGB, cut off at 0 and 1; gradients flow to these alone.
+        x_hat: decoded pictures, float32 [B, 3, H, W], sRGB, clamped to 0..1; gradients flow to these.
         x: the originals, 0..1. Where a side is below 256 pixels, scales below 8 pixels are left out.
 
     Returns:

@@ -32,17 +32,16 @@ class Architecture:
 
     latent_channels: int = 320  # a linear 16x16 transform with 320 components keeps 45 dB on average
     width: int = 192  # channels at 1/8: at least 192 carry an 8x8 RGB patch without loss
-    analysis_blocks: tuple[int, int] = (4, 1)  # at 1/8, then at 1/16
-    synthesis_blocks: tuple[int, int] = (1, 4)  # at 1/16, then at 1/8
-    quarter_width: int = 0  # channels at 1/4, where the synthesis ends; 0: it ends at 1/8
-    quarter_blocks: int = 0
+    analysis_blocks: tuple[int, int] = (6, 4)  # at 1/8, then at 1/16
+    synthesis_blocks: tuple[int, int] = (2, 4)  # at 1/16, then at 1/8
+    quarter_width: int = 64  # channels at 1/4
+    quarter_blocks: int = 2  # of the synthesis at 1/4; 0: it ends at 1/8
     hyper_channels: int = 128
     hyper_width: int = 256
     scales: int = 64  # scale indexes, 0 (not coded) included
     scale_first: float = 0.15  # standard deviation of index 1
     scale_ratio: float = 1.122  # from one index to the next: index 63 is 188
     passes: tuple[Pass, ...] = (Pass(0, 320),)
-    step_limit: int = 0  # largest magnitude of a step index, in eighths of an octave; 0: all steps are 1
 
     def record(self) -> dict[str, Any]:
         """The architecture as plain JSON values."""

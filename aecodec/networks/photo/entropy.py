@@ -68,9 +68,6 @@ def layer_specs(a: Architecture) -> tuple[LayerSpec, ...]:
             limit = SIGNED_LIMIT
         specs.append(LayerSpec(f"{name}.mu", "pointwise", n, count, limit, -MU_LIMIT, MU_LIMIT, leveled=True))
         specs.append(LayerSpec(f"{name}.index", "pointwise", n, count, limit, 0, a.scales - 1, leveled=True))
-        if a.step_limit:
-            limits = limit, -a.step_limit, a.step_limit
-            specs.append(LayerSpec(f"{name}.step", "pointwise", n, count, *limits, leveled=True))
     return tuple(specs)
 
 
@@ -114,10 +111,6 @@ class EntropyModel:
         else:
             h = self._run(features, level, f"{name}.enter")
         return self.layers[f"{name}.mu"](h, level), self.layers[f"{name}.index"](h, level)
-
-    def steps(self, number: int, features: Tensor, level: Any) -> Tensor:
-        """Step index of the channels of pass `number`."""
-        return self.layers[f"pass{number}.step"](self._run(features, level, f"pass{number}.enter"), level)
 
     def _run(self, x: Tensor, level: Any, *names: str) -> Tensor:
         for name in names:

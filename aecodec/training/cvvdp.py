@@ -101,7 +101,8 @@ class _Fitted:
         for table in self.log_sensitivity:
             row = torch.lerp(table[:, upper - 1], table[:, upper], share).to(background)
             logs.append(torch.lerp(row[lower], row[lower + 1], between))
-        return torch.pow(10, torch.cat(logs, 1)) * self.correction
+        sensitivity: Tensor = 10 ** torch.cat(logs, 1) * self.correction
+        return sensitivity
 
     def masked(self, test: Tensor, reference: Tensor) -> Tensor:
         """Visible differences of a band [B, 3, h, w]: less where both pictures have strong contrasts."""

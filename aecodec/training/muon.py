@@ -1,7 +1,7 @@
 """Muon in the arithmetic that a chip is fast in: PyTorch's own computes in bfloat16 on every chip.
 
-K. Jordan, "Muon: an optimizer for hidden layers" (2024), scaled to the learning rates of AdamW (J. Liu et al.,
-"Muon is scalable for LLM training", 2025). Matrices of one shape are made orthogonal together.
+K. Jordan, "Muon: an optimizer for hidden layers" (2024), scaled to the learning rates of AdamW (J. Liu et
+al., "Muon is scalable for LLM training", 2025). Matrices of one shape are made orthogonal together.
 """
 
 import math

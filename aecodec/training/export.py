@@ -100,7 +100,13 @@ def write_weights(
 
 
 def import_weights(path: Path, model: TrainedModel) -> None:
-    """Load a weights file into a model that is to be trained further. Raises UnknownModel, BadWeights."""
+    """Load a weights file into a model that is to be trained further.
+
+    The model may have more blocks than the file: these stay as they are made, without effect.
+
+    Raises:
+        UnknownModel, BadWeights
+    """
     loaded = Hyperprior(find(path), torch.device("cpu"))
     parts = {
         "analysis": loaded.analysis.state_dict(),
@@ -108,11 +114,13 @@ def import_weights(path: Path, model: TrainedModel) -> None:
         "synthesis": _taken(model.synthesis, loaded.synthesis.state_dict()),
         "masters": {k: t.float() for k, t in loaded.read("encoder.masters.").items()},
     }
-    state = model.state_dict()
-    for name, part in parts.items():
-        for key, tensor in part.items():
-            state[f"{name}.{key}"] = tensor
-    model.load_state_dict(state)
+    state = {f"{name}.{key}": tensor for name, part in parts.items() for key, tensor in part.items()}
+    try:
+        model.load_state_dict(model.state_dict() | state)
+    except RuntimeError as fault:
+        raise BadWeights(
+            f"{path} is of another architecture than the recipe: use the recipe it was trained with"
+        ) from fault
     model.log_gain.set_table(loaded.gain.log())
 
 

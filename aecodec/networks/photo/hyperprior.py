@@ -28,7 +28,7 @@ class Hyperprior(Model):
     """
 
     entropy_fields = ("latent_channels", "hyper_channels", "hyper_width", "scales", "passes")
-    synthesis_fields = ("latent_channels", "width", "synthesis_blocks")
+    synthesis_fields = ("latent_channels", "width", "synthesis_blocks", "quarter_width", "quarter_blocks")
     stride = STRIDE
 
     def __init__(self, weights: Weights, device: torch.device, fast: bool = False) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
-from aecodec.errors import OutputUnwritable
+from aecodec.errors import BadWeights, OutputUnwritable
 from aecodec.networks.model import Model
 from aecodec.networks.photo.architecture import Architecture
 from aecodec.networks.photo.blocks import LEVELS, LevelTable

@@ -22,7 +22,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from aecodec import api
 from aecodec.errors import AecError, BadArgument, BadQuality, FormatError
 from aecodec.file import container
-from aecodec.picture import metadata, pictures
+from aecodec.picture import metadata, opening, pictures
 
 if TYPE_CHECKING:
     from aecodec.codec import Codec
@@ -85,7 +85,8 @@ def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     """Encode the frame that is shown; its metadata goes along unless an option gives other, or None."""
     options: dict[str, Any] = image.encoderinfo
     with _errors_of_pillow():
-        frame = image.tell() if getattr(image, "n_frames", 1) > 1 else None
+        is_one = image.format in opening.ONE_PICTURE or getattr(image, "n_frames", 1) == 1
+        frame = None if is_one else image.tell()
         loaded = pictures.load(image, image.width * image.height, frame=frame)  # it is in memory already
         picture = replace(loaded, **metadata.from_options(options))
         codec = _codec(options.get("model"), options.get("device", "auto"))

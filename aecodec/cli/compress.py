@@ -104,9 +104,9 @@ def _renamed(path: str) -> str:
 
 
 def _endings() -> frozenset[str]:
-    from aecodec.picture import pictures  # not above: `aec --help` does without Pillow
+    from aecodec.picture import opening  # not above: `aec --help` does without Pillow
 
-    return pictures.readable_endings()
+    return opening.readable_endings()
 
 
 @dataclass(kw_only=True)

@@ -1,30 +1,28 @@
 """What belongs to a picture beside its pixels: ICC profile, EXIF, XMP and resolution, from and to Pillow."""
 
+import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from aecodec.errors import BadArgument
+from aecodec.picture import exif
+from aecodec.picture.formats.facts import NOTHING, Facts, once, thousandths
+from aecodec.picture.formats.png import XMP_KEYWORD
 
 if TYPE_CHECKING:
     from aecodec.file.container import Container
     from aecodec.picture.pictures import Picture
 
-ONE_PICTURE = ("MPO", "PSD")  # a photograph with previews behind it, a drawing with its layers
-
-_EXIF_PREFIX = b"Exif\0\0"  # stands before the block in a JPEG, not in an .aec file
-
-# Tags of a TIFF file that lay out its pixels, or that a Picture holds in its own fields (XMP 700, ICC 34675,
-# resolution 282, 283, 296): in another file they would be wrong, or said twice.
-_TIFF_LAYOUT = frozenset(
-    (*range(254, 260), 262, 266, 273, *range(277, 280), 282, 283, 284, 292, 293, 296, 317, *range(320, 326))
-    + (330, *range(338, 342), 347, *range(512, 522), *range(529, 533), 700, 34675)
-)
-_XMP_TAG = 700  # of a TIFF file
-_XMP_KEYWORD = "XML:com.adobe.xmp"  # of a PNG text chunk
-_RAW_EXIF_KEYWORD = "Raw profile type exif"  # of a PNG text chunk, older than PNG's chunk for EXIF
-_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/"  # starts a JPEG segment
+_INFO = {
+    "icc": "icc_profile",
+    "exif": "exif",
+    "xmp": "xmp",
+    "resolution": "dpi",
+}  # fields and names in `info`
+_NAMES = {"icc": "the ICC profile", "exif": "EXIF", "xmp": "XMP", "resolution": "the resolution"}
 
 _HOLDS = {  # what a format has a place for; formats that are not named hold pixels alone
     "AVIF": ("icc", "exif", "xmp"),
@@ -34,38 +32,129 @@ _HOLDS = {  # what a format has a place for; formats that are not named hold pix
     "TIFF": ("icc", "exif", "xmp", "resolution"),
     "WEBP": ("icc", "exif", "xmp"),
 }
-_NAMES = {"icc": "the ICC profile", "exif": "EXIF", "xmp": "XMP", "resolution": "the resolution"}
+_BYTES = {  # at most, of what would else not be written, or not be read by others
+    ("JPEG", "icc"): 255 * 65519,
+    ("JPEG", "exif"): 65527,
+    ("JPEG", "xmp"): 65504,
+    ("PNG", "icc"): 2**20 - 1,  # a larger one makes Pillow refuse the picture
+}
+_JPEG_DPI = (1, 65535)
+_COLOUR_ALONE = ("AVIF", "WEBP")  # have no grey as Pillow writes them
+_PARSES_EXIF = ("AVIF", "TIFF")  # writes it anew, without the thumbnail
 
 
-def from_pil(image: Image.Image) -> dict[str, Any]:
-    """Gather the fields icc, exif, xmp, resolution and left_out of a Picture from a loaded image."""
-    exif, damaged = _exif(image)
-    return {
+# From Pillow
+
+
+def gather(image: Image.Image, facts: Facts, changed: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Gather the fields icc, exif, xmp, resolution and left_out of a Picture from a loaded image.
+
+    What the file says (`facts`) goes before what Pillow says, but for fields that its user has `changed`.
+    """
+    block, damaged = _exif(image)
+    fields = {
         "icc": _bytes(image.info.get("icc_profile")),
-        "exif": exif,
+        "exif": block,
         "xmp": _bytes(image.info.get("xmp")),
         "resolution": _resolution(image),
-        "left_out": damaged + _left_out(image),
     }
+    fields |= {field: value for field, value in facts.fields.items() if field not in changed}
+    named = facts.left_out if facts is not NOTHING else _left_out(image)
+    return {**fields, "left_out": once([damaged, *named])}
+
+
+def changed(image: Image.Image, data: bytes) -> frozenset[str]:
+    """Name the fields that the user of an opened image has changed in its `info` since."""
+    if not isinstance(image, ImageFile.ImageFile):
+        return frozenset(_INFO)
+    try:
+        fresh = type(image)(io.BytesIO(data), "").info
+    except Exception:
+        return frozenset(_INFO)
+    return frozenset(field for field, name in _INFO.items() if image.info.get(name) != fresh.get(name))
+
+
+def fit_profile(picture: "Picture", mode: str) -> "Picture":
+    """Drop a profile that is for other colours than the pixels have; `mode`: what the image was, for Pillow."""
+    space = _space(picture.icc)
+    if picture.icc is None or mode in ("CMYK", "LAB", "HSV"):  # converted, a CMYK one through its profile
+        return replace(picture, icc=None)
+    if space == b"GRAY" and picture.pixels.shape[2] == 3:
+        grey = picture.pixels[:, :, :1]
+        if (picture.pixels == grey).all():
+            return replace(picture, pixels=grey.copy())
+    fits = space == b"RGB " or (space == b"GRAY" and picture.pixels.shape[2] == 1)
+    if fits or space is None:
+        return picture
+    name = f"an ICC profile for {space.decode('ascii', 'backslashreplace').strip()}"
+    return replace(picture, icc=None, left_out=(*picture.left_out, name))
+
+
+def _space(icc: bytes | None) -> bytes | None:
+    """Give the colour space that a profile is for; None if it is none."""
+    return icc[16:20] if icc and icc[36:40] == b"acsp" else None
+
+
+def _bytes(value: object) -> bytes | None:
+    """Take a value of `info` only if it is bytes: a PNG text chunk may bear any name, "icc_profile" too."""
+    return value if isinstance(value, bytes) and value else None
+
+
+def _exif(image: Image.Image) -> tuple[bytes | None, str | None]:
+    """Give the EXIF block, and the name of one that is there but cannot be taken over."""
+    if block := exif.bare(image.info.get("exif")):
+        return block, None
+    if image.format != "TIFF" and "Raw profile type exif" not in image.info:
+        return None, None
+    try:
+        return exif.of_tags(image), None
+    except Exception:  # tags of any origin and type
+        return None, "EXIF or TIFF tags that are damaged"
+
+
+def _resolution(image: Image.Image) -> tuple[int, int] | None:
+    """Give the resolution that the file says, not the one that Pillow makes up for files without any."""
+    dpi = thousandths(image.info.get("dpi"))
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and dpi:
+        turned = image._tile_size != image.size
+        return None if 282 not in image.tag_v2 else dpi[::-1] if turned else dpi
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and image.info.get("jfif_unit") not in (1, 2):
+        return exif.resolution(exif.bare(image.info.get("exif")))
+    return dpi
+
+
+def _left_out(image: Image.Image) -> tuple[str | None, ...]:
+    """Name what Pillow tells of a file that nobody else has looked into."""
+    info: Mapping[Any, Any] = image.info
+    texts = image.text if isinstance(image, PngImagePlugin.PngImageFile) else ()
+    return (
+        "a comment" if info.get("comment") else None,
+        "where the cursor points" if info.get("hotspot") else None,
+        "a gamma value" if "gamma" in info and not {"icc_profile", "srgb"} & info.keys() else None,
+        "the shape of its pixels" if len(set(info.get("aspect", ()))) > 1 else None,
+        *(f"the text {key!r}" for key in texts if key not in (XMP_KEYWORD, "Raw profile type exif")),
+    )
+
+
+# To Pillow
 
 
 def to_info(picture: "Picture | Container") -> dict[Any, Any]:
-    """Give the metadata there is under the names of Pillow's `info`."""
+    """Give the metadata there is under the names, and in the form, of Pillow's `info`."""
     dpi = picture.resolution and tuple(value / 1000 for value in picture.resolution)
-    values = {"icc_profile": picture.icc, "exif": picture.exif, "xmp": picture.xmp, "dpi": dpi}
+    block = picture.exif and exif.PREFIX + picture.exif
+    values = {"icc_profile": picture.icc, "exif": block, "xmp": picture.xmp, "dpi": dpi}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def to_options(picture: "Picture", format: str) -> dict[str, Any]:
     """Give the metadata as options of Image.save(), in the way that the format takes them."""
     options = to_info(picture)
-    if format == "JPEG" and picture.exif is not None:
-        options["exif"] = _EXIF_PREFIX + picture.exif
     if format == "PNG" and picture.xmp is not None:
         options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add_itxt(_XMP_KEYWORD, picture.xmp)
+        options["pnginfo"].add_itxt(XMP_KEYWORD, picture.xmp)
     if format == "TIFF":
-        options["exif"] = _tiff_tags(picture)
+        options["exif"] = exif.as_tags(picture.exif, picture.xmp)
     return options
 
 
@@ -78,9 +167,12 @@ def from_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     readers: dict[str, tuple[str, Callable[[Any], object]]] = {
         "icc_profile": ("icc", _bytes),
-        "exif": ("exif", lambda exif: _block(exif.tobytes() if isinstance(exif, Image.Exif) else exif)),
+        "exif": (
+            "exif",
+            lambda exif_: exif.bare(exif_.tobytes() if isinstance(exif_, Image.Exif) else exif_),
+        ),
         "xmp": ("xmp", lambda xmp: _bytes(xmp.encode() if isinstance(xmp, str) else xmp)),
-        "dpi": ("resolution", _thousandths),
+        "dpi": ("resolution", thousandths),
     }
     fields = {}
     for name in filter(options.__contains__, readers):
@@ -91,86 +183,29 @@ def from_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def holds_exif(format: str) -> bool:
-    """Say whether files of this format can hold EXIF, so that an orientation need not be applied."""
-    return "exif" in _HOLDS.get(format, ())
+def fit(picture: "Picture", format: str) -> tuple["Picture", tuple[str, ...]]:
+    """Take from the picture what files of the format have no place for; and name it."""
+    present = [field for field in _NAMES if getattr(picture, field) is not None]
+    lost = {field: _NAMES[field] for field in present if not _has_place(picture, field, format)}
+    none: dict[str, Any] = dict.fromkeys(lost)
+    fitting = replace(picture, **none)
+    names = list(lost.values())
+    if "icc" in lost and format in _COLOUR_ALONE:
+        names[0] += ", which is for grey"
+    if fitting.exif and format in _PARSES_EXIF and exif.has_thumbnail(fitting.exif):
+        names.append("the thumbnail in EXIF")
+    return fitting, tuple(names)
 
 
-def not_held(picture: "Picture", format: str) -> tuple[str, ...]:
-    """Name the metadata of the picture that files of this format have no place for."""
-    lost = [field for field in _NAMES if field not in _HOLDS.get(format, ())]
-    return tuple(_NAMES[field] for field in lost if getattr(picture, field) is not None)
-
-
-def _bytes(value: object) -> bytes | None:
-    """Take a value of `info` only if it is bytes: a PNG text chunk may bear any name, "icc_profile" too."""
-    return value if isinstance(value, bytes) and value else None
-
-
-def _block(value: object) -> bytes | None:
-    """Take an EXIF block, as _bytes() does, without what stands before it in a JPEG."""
-    block = _bytes(value)
-    return (block or b"").removeprefix(_EXIF_PREFIX) or None
-
-
-def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
-    """Give the EXIF block, and the name of one that is there but cannot be taken over."""
-    if block := _block(image.info.get("exif")):
-        return block, ()
-    if image.format != "TIFF" and _RAW_EXIF_KEYWORD not in image.info:
-        return None, ()
-    try:
-        exif = image.getexif()
-        for tag in _TIFF_LAYOUT.intersection(exif):
-            del exif[tag]
-        return (exif.tobytes().removeprefix(_EXIF_PREFIX) if exif else None), ()
-    except Exception:  # tags of any origin and type
-        return None, ("EXIF or TIFF tags that are damaged",)
-
-
-def _resolution(image: Image.Image) -> tuple[int, int] | None:
-    """Give the resolution that the file says, not the one that Pillow makes up for a TIFF without any."""
-    is_made_up = isinstance(image, TiffImagePlugin.TiffImageFile) and 282 not in image.tag_v2
-    return None if is_made_up else _thousandths(image.info.get("dpi"))
-
-
-def _thousandths(dpi: object) -> tuple[int, int] | None:
-    """Turn dots per inch into thousandths, if they are numbers that the format can say."""
-    if not isinstance(dpi, tuple) or len(dpi) != 2:
-        return None
-    try:
-        across, down = (round(1000 * float(value)) for value in dpi)
-    except (ArithmeticError, TypeError, ValueError):  # 0/0 in a TIFF, infinity, text
-        return None
-    return (across, down) if 0 < across < 2**32 and 0 < down < 2**32 else None
-
-
-def _left_out(image: Image.Image) -> tuple[str, ...]:
-    """Name what the picture file holds and a Picture has no place for."""
-    info: Mapping[str | tuple[int, int], Any] = image.info
-    segments = [block for _, block in getattr(image, "applist", ())]  # of a JPEG
-    held = {
-        "an ICC profile that is damaged": info.get("icc_profile", b"") is None,
-        "a comment": bool(info.get("comment")),
-        "Photoshop and IPTC records": bool(info.get("photoshop")),
-        "XMP beyond its first 64 kB": any(block.startswith(_XMP_EXTENSION) for block in segments),
-        "a gamma value": "gamma" in info and not {"icc_profile", "srgb"} & info.keys(),
-        "the pictures behind the first one": image.format in ONE_PICTURE
-        and getattr(image, "n_frames", 1) > 1,
-        "the shape of its pixels": len(set(info.get("aspect", ()))) > 1,
-    }
-    texts = image.text if isinstance(image, PngImagePlugin.PngImageFile) else ()
-    unnamed = [key for key in texts if key not in (_XMP_KEYWORD, _RAW_EXIF_KEYWORD)]
-    return (*(name for name in held if held[name]), *(f"the text {key!r}" for key in unnamed))
-
-
-def _tiff_tags(picture: "Picture") -> Image.Exif:
-    """EXIF and XMP as tags of the TIFF file itself."""
-    tags = Image.Exif()
-    if picture.exif is not None:
-        tags.load(picture.exif)
-    for tag in _TIFF_LAYOUT.intersection(tags):
-        del tags[tag]
-    if picture.xmp is not None:
-        tags[_XMP_TAG] = picture.xmp
-    return tags
+def _has_place(picture: "Picture", field: str, format: str) -> bool:
+    value = getattr(picture, field)
+    if field not in _HOLDS.get(format, ()):
+        return False
+    if field == "resolution":
+        least, most = _JPEG_DPI if format == "JPEG" else (0, 2**32)
+        return all(least <= round(side / 1000) <= most for side in value)
+    if field == "icc" and _space(value) == b"GRAY" and format in _COLOUR_ALONE:
+        return False
+    if field == "exif" and format in _PARSES_EXIF and not exif.is_readable(value):
+        return False
+    return len(value) <= _BYTES.get((format, field), 2**31)

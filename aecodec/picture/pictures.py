@@ -4,30 +4,19 @@ Pillow reads and writes the files. What an .aec file cannot hold is refused by n
 `Picture.left_out` or `Picture.converted`: nothing is dropped in silence.
 """
 
-import contextlib
-import importlib
-import io
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from aecodec.errors import (
-    BadArgument,
-    InputMissing,
-    NotAnImage,
-    OutputUnwritable,
-    TooLarge,
-    TruncatedImage,
-    UnsupportedPicture,
-)
-from aecodec.picture import metadata, modes
+from aecodec.errors import BadArgument, InputMissing, OutputUnwritable, TooLarge, UnsupportedPicture
+from aecodec.picture import formats, metadata, modes, opening
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -36,8 +25,6 @@ MAX_PIXELS = 2**28  # 16384 x 16384, 0.8 GB of pixels
 _BYTES_A_PIXEL = 7  # while a file is read: Pillow's copy (4) and ours (3)
 _STRIP = 256  # rows
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
-_NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # need another program, as EPS needs Ghostscript
-_PASSED_BY = (*_NO_PIXELS, "AEC")  # whether aecodec.pillow has been imported makes no difference here
 
 _HOLD_ALPHA = ("AVIF", "DDS", "JPEG2000", "PNG", "SGI", "TGA", "TIFF", "WEBP")
 
@@ -82,7 +69,7 @@ def of_samples(samples: Pixels, channels: int, alpha: Pixels | None, metadata: M
 
 
 def load(
-    source: Any, max_pixels: int = MAX_PIXELS, *, frame: int | None = None, strict: bool = False
+    source: Any, max_pixels: int = MAX_PIXELS, *, frame: SupportsIndex | None = None, strict: bool = False
 ) -> Picture:
     """Read a picture from whatever holds one.
 
@@ -107,24 +94,19 @@ def load(
     return picture
 
 
-def _load(source: Any, max_pixels: int, frame: int | None) -> Picture:
+def _load(source: Any, max_pixels: int, frame: SupportsIndex | None) -> Picture:
     torch = sys.modules.get("torch")  # whoever has a tensor has imported torch
     if torch is not None and isinstance(source, torch.Tensor):
         source = _tensor_to_array(source)
     if isinstance(source, np.ndarray):
-        if frame:
+        if opening.index(frame):
             raise BadArgument(f"there is no frame {frame} in an array: leave frame out")
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         data = _file_of(source)
-        if not data:
-            return _from_image(source, max_pixels, frame)
-        image = cast(ImageFile.ImageFile, source)
-    else:
-        data = read_source(source)
-        image = _open(data)
-    picture = _from_image(image, max_pixels, frame, modes.look(image, data))
-    return replace(picture, left_out=picture.left_out + modes.colour_tags(image, data))
+        return _from_image(source, max_pixels, frame, data, metadata.changed(source, data))
+    data = read_source(source)
+    return _from_image(opening.open_file(data), max_pixels, frame, data)
 
 
 def _file_of(image: Image.Image) -> bytes:
@@ -189,18 +171,19 @@ def save(picture: Picture, target: str | Path | IO[bytes], format: str) -> tuple
     """
     if picture.alpha is not None and format not in _HOLD_ALPHA:
         raise OutputUnwritable(f"{format} has no place for alpha: choose PNG, WebP, TIFF or AVIF")
-    if not metadata.holds_exif(format):
-        picture = upright(picture)
-    image = to_pil(picture)
+    fitting, lost = metadata.fit(picture, format)
+    if picture.exif is not None and fitting.exif is None:
+        fitting, lost = metadata.fit(upright(picture), format)
+    image = to_pil(fitting)
     image.info.clear()  # some plugins take metadata from there, all take it from the options
     try:
-        image.save(target, format, **_QUALITY.get(format, {}), **metadata.to_options(picture, format))
+        image.save(target, format, **_QUALITY.get(format, {}), **metadata.to_options(fitting, format))
     except Exception as fault:  # Pillow's encoders raise ValueError, KeyError, struct.error and more
         if isinstance(fault, MemoryError) or getattr(fault, "errno", None) is not None:
             raise
         reason = f"{format} cannot hold this picture ({fault}): choose another format"
         raise OutputUnwritable(reason) from fault
-    return metadata.not_held(picture, format)
+    return lost
 
 
 def format_of(name: str) -> str:
@@ -212,18 +195,10 @@ def format_of(name: str) -> str:
     """
     ending = os.path.splitext(name)[1].lower()
     format = Image.registered_extensions().get(ending, "")
-    if format not in Image.SAVE or format in _NO_PIXELS:
+    if format not in Image.SAVE or format in opening.NO_PIXELS:
         reason = f"Pillow writes no format with the ending {ending}" if ending else "the name has no ending"
         raise OutputUnwritable(f"{reason}: choose a name like {name}.png")
     return format
-
-
-def readable_endings() -> frozenset[str]:
-    """Give the endings, in small letters, of the picture files that Pillow reads."""
-    Image.init()
-    _register_heif()
-    known = Image.registered_extensions().items()
-    return frozenset(ending for ending, name in known if name in Image.OPEN and name not in _PASSED_BY)
 
 
 def upright(picture: Picture) -> Picture:
@@ -251,76 +226,23 @@ def stripped(picture: Picture) -> Picture:
 # Reading
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    """Do what Image.open() does, but without its process-wide limit of pixels: `max_pixels` stands for it."""
-    promised = None  # the format that the first bytes promise
-    tried = set(_PASSED_BY)
-    for find_plugins in (Image.preinit, Image.init, _register_heif):  # the common ones, then all
-        find_plugins()
-        for name in [name for name in Image.ID if name not in tried]:
-            tried.add(name)
-            factory, accept = Image.OPEN[name]
-            accepted = False
-            try:
-                accepted = accept is not None and accept(data[:16]) is True
-                if accepted or accept is None:
-                    return factory(io.BytesIO(data), "")
-            except MemoryError:
-                raise
-            except Image.DecompressionBombError as fault:
-                raise TooLarge(f"Pillow refuses to read this {name} picture: {fault}") from fault
-            except Exception:  # plugins raise what they like on bytes that are not theirs
-                promised = promised or (name if accepted else None)
-    if promised is not None:
-        raise TruncatedImage(f"the {promised} picture is cut short or damaged: get it again")
-    reason = "this is no picture that Pillow can read" if data else "the file is empty"
-    raise NotAnImage(f"{reason}: give a picture file")
-
-
-def _register_heif() -> None:
-    """Let Pillow read HEIC if the plugin is installed."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
-
-
 def _from_image(
-    image: Image.Image, max_pixels: int, frame: int | None = None, hidden: modes.Hidden = modes.NOTHING
+    image: Image.Image,
+    max_pixels: int,
+    frame: SupportsIndex | None = None,
+    data: bytes = b"",
+    changed: frozenset[str] = frozenset(),
 ) -> Picture:
     """Check that an .aec file can hold the image, then decode it and gather its metadata."""
     _check_size(image.width, image.height, max_pixels)
-    _choose(image, frame)
+    opening.choose(image, frame, data)
     _check_size(image.width, image.height, max_pixels)  # pages may be of other sizes
-    try:
-        image.load()
-    except MemoryError:
-        raise
-    except Image.DecompressionBombError as fault:
-        raise TooLarge(f"Pillow refuses to read this {image.format} picture: {fault}") from fault
-    except Exception as fault:  # decoders raise OSError, SyntaxError, EOFError, struct.error, zlib.error ...
-        reason = f"the {image.format} picture is cut short or damaged ({fault}): get it again"
-        raise TruncatedImage(reason) from fault
-    fields = metadata.from_pil(image)
-    flat, converted = modes.flatten(image, hidden)
-    if not modes.keeps_profile(image.mode):
-        fields["icc"] = None
-    return replace(_from_array(_copied(flat), max_pixels), converted=converted, **fields)
-
-
-def _choose(image: Image.Image, frame: int | None) -> None:
-    """Go to the frame that was asked for. Raises UnsupportedPicture, BadArgument, TruncatedImage."""
-    count = getattr(image, "n_frames", 1)
-    if frame is None:
-        if count > 1 and image.format not in metadata.ONE_PICTURE:
-            reason = f"the {image.format} file holds {count} pictures"
-            raise UnsupportedPicture(f"{reason}: take one with --frame N (frame=N), N from 0 to {count - 1}")
-        return
-    if not isinstance(frame, int) or not 0 <= frame < count:
-        held = "1 picture" if count == 1 else f"{count} pictures"
-        raise BadArgument(f"there is no frame {frame!r}, the file holds {held}: give 0 to {count - 1}")
-    try:
-        image.seek(frame)
-    except Exception as fault:  # as when it is loaded
-        raise TruncatedImage(f"frame {frame} cannot be read ({fault}): get the file again") from fault
+    facts = formats.look(image, data) if isinstance(image, ImageFile.ImageFile) and data else formats.NOTHING
+    opening.load(image, data)
+    fields = metadata.gather(image, facts, changed)
+    flat, converted = modes.flatten(image, facts, fields["icc"])
+    picture = replace(_from_array(_copied(flat), max_pixels), converted=converted, **fields)
+    return metadata.fit_profile(picture, image.mode)
 
 
 def _copied(image: Image.Image) -> Pixels:

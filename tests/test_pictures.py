@@ -188,7 +188,7 @@ def deep_sgi() -> bytes:
     ],
 )
 def test_more_than_8_bits_are_said_where_pillow_hides_them(data, bits):
-    hidden = modes.look(pictures._open(data), data)
+    hidden = modes.look(opening.open_file(data), data)
     assert hidden.bits == bits
     try:
         assert pictures.load(data).converted == (f"{bits} bits a channel to 8",)

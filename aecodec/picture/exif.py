@@ -59,9 +59,9 @@ def has_thumbnail(block: bytes | None) -> bool:
 def of_tags(image: Image.Image) -> bytes | None:
     """Give the tags of a TIFF file that belong to the picture as an EXIF block. Raises whatever Pillow does."""
     tags = image.getexif()
-    for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
-        if group != ExifTags.IFD.Interop or tags.get_ifd(ExifTags.IFD.Exif):
-            tags.get_ifd(group)  # while the file is there to read it from
+    for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if group in tags and ExifTags.IFD.Interop in tags.get_ifd(group):
+            tags.get_ifd(ExifTags.IFD.Interop)  # while the file is there to read it from
     for tag in _TIFF_LAYOUT.intersection(tags):
         del tags[tag]
     tags.bigtiff = False  # EXIF is never that

@@ -89,7 +89,7 @@ def choose(image: Image.Image, frame: SupportsIndex | None, data: bytes = b"") -
     number = index(frame)
     if number is None:
         _expect_one(image, data)
-    elif image.format != "PSD" or number > 0:  # whose frame 0, for Pillow, is no layer
+    elif number != (0 if image.format == "PSD" else image.tell()):  # Pillow counts its layers from 1
         _seek(image, number, data)
 
 

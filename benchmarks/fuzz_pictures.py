@@ -7,6 +7,7 @@ written to standard error behind Python's back, as libtiff does of damaged files
 """
 
 import argparse
+import logging
 import os
 import random
 import struct
@@ -79,12 +80,15 @@ def fuzz(format: str, count: int, rng: random.Random) -> tuple[Counter[str], flo
 
 def main() -> None:
     """Fuzz each format and print the outcomes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=10_000, help="mutants of each format")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
     parser.add_argument("--format", nargs="*", help="Pillow's names; all without it")
     options = parser.parse_args()
-    warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", module="PIL")  # as the command line does
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     with tempfile.TemporaryFile() as lines:
         behind_python = os.dup(2)
         os.dup2(lines.fileno(), 2)
@@ -92,7 +96,9 @@ def main() -> None:
             for format in options.format or picture_files.files():
                 rng = random.Random(f"{options.seed} {format}")
                 outcomes, slowest = fuzz(format, options.count, rng)
-                print(f"{format}: slowest {1000 * slowest:.0f} ms, {dict(outcomes.most_common())}", flush=True)
+                print(
+                    f"{format}: slowest {1000 * slowest:.0f} ms, {dict(outcomes.most_common())}", flush=True
+                )
         finally:
             os.dup2(behind_python, 2)
         lines.seek(0)

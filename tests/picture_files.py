@@ -34,17 +34,25 @@ def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
 
 
 def tiff(
-    samples: np.ndarray, tags: dict[int, Any] | None = None, order: str = "<", big: bool = False, **layout: Any
+    samples: np.ndarray,
+    tags: dict[int, Any] | None = None,
+    order: str = "<",
+    big: bool = False,
+    **layout: Any,
 ) -> bytes:
     """A TIFF of one page."""
     return tiff_of_pages([(samples, tags or {}, layout)], order, big)
 
 
-def tiff_of_pages(pages: Sequence[tuple[np.ndarray, dict[int, Any], dict[str, Any]]], order="<", big=False) -> bytes:
+def tiff_of_pages(
+    pages: Sequence[tuple[np.ndarray, dict[int, Any], dict[str, Any]]], order="<", big=False
+) -> bytes:
     """Pages of samples uint8 or uint16 [H, W, C]. Layout: photometric, planar, packed, data; tags replace others."""
     word = "Q" if big else "I"
     mark = b"II" if order == "<" else b"MM"
-    out = bytearray(mark + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0)))
+    out = bytearray(
+        mark + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0))
+    )
     link = len(out) - struct.calcsize(word)
     for samples, tags, layout in pages:
         all_tags = _layout_tags(samples, order, out, **layout) | tags
@@ -188,7 +196,9 @@ def _written() -> dict[str, list[bytes]]:
     }  # fmt: skip
 
 
-def psd(samples: np.ndarray, resources: Iterable[tuple[int, bytes]] = (), layers: bytes = b"", mode: int = 3) -> bytes:
+def psd(
+    samples: np.ndarray, resources: Iterable[tuple[int, bytes]] = (), layers: bytes = b"", mode: int = 3
+) -> bytes:
     """A Photoshop file of uint8 or uint16 [H, W, C]."""
     height, width, channels = samples.shape
     bits = 8 * samples.dtype.itemsize
@@ -198,7 +208,15 @@ def psd(samples: np.ndarray, resources: Iterable[tuple[int, bytes]] = (), layers
         for number, body in resources
     )
     planes = b"\0\0" + samples.transpose(2, 0, 1).tobytes()
-    return head + bytes(4) + struct.pack(">I", len(held)) + held + struct.pack(">I", len(layers)) + layers + planes
+    return (
+        head
+        + bytes(4)
+        + struct.pack(">I", len(held))
+        + held
+        + struct.pack(">I", len(layers))
+        + layers
+        + planes
+    )
 
 
 def cursor(size: int = 16) -> bytes:
@@ -232,13 +250,27 @@ def _made() -> dict[str, list[bytes]]:
     rows = struct.pack("<IHH8xIH", 16 + 6 + WIDTH * HEIGHT, 0xF1FA, 1, 6 + WIDTH * HEIGHT, 16)
     fli += (rows + raw[: WIDTH * HEIGHT]) * 2
     area = [0, 4, 0, 0, 0, 0, 0, 0, HEIGHT, WIDTH, 1, 0, 0, 1, 0] + [0] * 18 + [256] + [0] * 30
-    texture = b"FTEX" + struct.pack("<i2i2i2i", 1, WIDTH, HEIGHT, 1, 1, 1, 32) + struct.pack("<i", len(raw)) + raw
-    iptc = b"".join(
-        b"\x1c" + struct.pack(">BBH", *tag, len(body)) + body
-        for tag, body in (((3, 60), b"\1\0"), ((3, 20), bytes([WIDTH])), ((3, 30), bytes([2])), ((3, 120), b"\1"))
-    ) + b"\x1c\x08\x0a" + struct.pack(">H", 2 * WIDTH) + raw[: 2 * WIDTH]
+    texture = (
+        b"FTEX" + struct.pack("<i2i2i2i", 1, WIDTH, HEIGHT, 1, 1, 1, 32) + struct.pack("<i", len(raw)) + raw
+    )
+    iptc = (
+        b"".join(
+            b"\x1c" + struct.pack(">BBH", *tag, len(body)) + body
+            for tag, body in (
+                ((3, 60), b"\1\0"),
+                ((3, 20), bytes([WIDTH])),
+                ((3, 30), bytes([2])),
+                ((3, 120), b"\1"),
+            )
+        )
+        + b"\x1c\x08\x0a"
+        + struct.pack(">H", 2 * WIDTH)
+        + raw[: 2 * WIDTH]
+    )
     lines = [f'"{"a" * WIDTH}",' for _ in range(HEIGHT)]
-    xpm = "\n".join(["/* XPM */", "static char *x[] = {", f'"{WIDTH} {HEIGHT} 1 1",', '"a c #204060",', *lines, "};"])
+    xpm = "\n".join(
+        ["/* XPM */", "static char *x[] = {", f'"{WIDTH} {HEIGHT} 1 1",', '"a c #204060",', *lines, "};"]
+    )
     return {
         "CUR": [cursor()],
         "DCX": [struct.pack("<4I", 0x3ADE68B1, 16, 0, 0) + pcx],

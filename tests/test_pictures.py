@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
 from aecodec import errors
-from aecodec.picture import metadata, modes, pictures
+from aecodec.picture import formats, metadata, opening, pictures
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.png"
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -188,8 +188,7 @@ def deep_sgi() -> bytes:
     ],
 )
 def test_more_than_8_bits_are_said_where_pillow_hides_them(data, bits):
-    hidden = modes.look(opening.open_file(data), data)
-    assert hidden.bits == bits
+    assert formats.look(opening.open_file(data), data).bits == bits
     try:
         assert pictures.load(data).converted == (f"{bits} bits a channel to 8",)
     except errors.TruncatedImage:  # the files made above have no more than a header
@@ -213,9 +212,13 @@ def test_several_pictures_in_one_file_are_refused(format):
         picture = pictures.load(data, frame=frame)
         assert picture.pixels.shape == (8, 8, 3) and picture.resolution is None and picture.left_out == ()
         assert np.abs(picture.pixels.astype(int) - colour).max() < 4
-    for frame in (2, -1, 1.5, "1"):
+    for frame in (2, -1, np.int64(2)):
         with pytest.raises(errors.BadArgument, match="the file holds 2 pictures: give 0 to 1"):
             pictures.load(data, frame=frame)
+    for frame in (1.5, "1", True):
+        with pytest.raises(errors.BadArgument, match=f"frame={frame!r} is no whole number"):
+            pictures.load(data, frame=frame)
+    assert np.array_equal(pictures.load(data, frame=np.int64(1)).pixels, picture.pixels)
 
 
 def test_one_picture_has_frame_0_alone():
@@ -424,7 +427,8 @@ def test_resolutions_become_thousandths_or_nothing(dpi, expected):
 def test_to_pil_gives_mode_and_metadata():
     image = pictures.to_pil(full_picture(channels=1))
     assert (image.mode, image.size) == ("L", (31, 19))
-    assert image.info == {"icc_profile": ICC, "exif": exif_block(6), "xmp": XMP, "dpi": (300.0, 150.0)}
+    block = b"Exif\0\0" + exif_block(6)  # as Pillow's own plugins have it
+    assert image.info == {"icc_profile": ICC, "exif": block, "xmp": XMP, "dpi": (300.0, 150.0)}
     assert image.getexif()[ORIENTATION] == 6
     plain = pictures.to_pil(pictures.Picture(pixels()))
     assert (plain.mode, plain.info) == ("RGB", {})
@@ -482,8 +486,6 @@ def test_formats_that_cannot_hold_the_picture_say_so():
     for format in ("JPEG", "BMP", "PPM", "GIF"):
         with pytest.raises(errors.OutputUnwritable, match=f"{format} has no place for alpha: choose PNG"):
             pictures.save(clear, io.BytesIO(), format)
-    with pytest.raises(errors.OutputUnwritable, match="JPEG cannot hold.*EXIF"):
-        pictures.save(pictures.Picture(pixels(), exif=bytes(70_000)), io.BytesIO(), "JPEG")
 
 
 def test_faults_of_the_file_system_pass_through(tmp_path):

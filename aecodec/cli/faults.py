@@ -1,6 +1,7 @@
 """How a command ends when it does not end well: faults as messages and exit codes, and signals."""
 
 import io
+import logging
 import signal
 import sys
 import traceback
@@ -63,6 +64,7 @@ def prepare_process() -> None:
         if signal.getsignal(number) == signal.SIG_DFL:  # not where nohup ignores it
             signal.signal(number, _terminate)
     warnings.filterwarnings("ignore", module="PIL")  # oddities in picture files are no news for a person
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file name may be no text
 

@@ -1,4 +1,4 @@
-"""EXIF blocks: TIFF files without pixels. A Picture holds them without the "Exif" that begins them in a JPEG."""
+"""EXIF blocks: TIFF files without pixels, in a Picture without the "Exif" that begins them in a JPEG."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def has_thumbnail(block: bytes | None) -> bool:
 
 
 def of_tags(image: Image.Image) -> bytes | None:
-    """Give the tags of a TIFF file that belong to the picture as an EXIF block. Raises whatever Pillow does."""
+    """Give the tags of a TIFF file that belong to the picture as an EXIF block. Raises what Pillow does."""
     tags = image.getexif()
     for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         if group in tags and ExifTags.IFD.Interop in tags.get_ifd(group):

@@ -39,7 +39,7 @@ def _install() -> object:
         form(buffer, _LENGTH, template, arguments)
         said = getattr(_local, "said", None)
         if said is not None:
-            said.append(buffer.value.decode("utf-8", "replace").strip())
+            said.append(" ".join(buffer.value.decode("utf-8", "replace").split()))
 
     handler = _HANDLER(handle)
     set_handler.argtypes, set_handler.restype = [_HANDLER], ctypes.c_void_p

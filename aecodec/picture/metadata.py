@@ -75,7 +75,7 @@ def changed(image: Image.Image, data: bytes) -> frozenset[str]:
 
 
 def fit_profile(picture: "Picture", mode: str) -> "Picture":
-    """Drop a profile that is for other colours than the pixels have; `mode`: what the image was, for Pillow."""
+    """Drop a profile that is for other colours than the pixels have; `mode`: of the image, for Pillow."""
     space = _space(picture.icc)
     if picture.icc is None or mode in ("CMYK", "LAB", "HSV"):  # converted, a CMYK one through its profile
         return replace(picture, icc=None)

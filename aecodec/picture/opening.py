@@ -1,4 +1,4 @@
-"""Bytes of a picture file -> a loaded PIL image of the right frame, or the error that says what is the matter."""
+"""Bytes of a picture file -> a loaded PIL image of the right frame, or the error that says what is wrong."""
 
 import contextlib
 import importlib
@@ -36,7 +36,7 @@ def readable_endings() -> frozenset[str]:
 
 
 def open_file(data: bytes) -> ImageFile.ImageFile:
-    """Do what Image.open() does, but without its process-wide limit of pixels, and only for formats with pixels.
+    """Do what Image.open() does, without its process-wide limit of pixels, for formats that hold pixels.
 
     Raises:
         NotAnImage: no plugin of Pillow accepts the data.
@@ -81,7 +81,7 @@ def choose(image: Image.Image, frame: SupportsIndex | None, data: bytes = b"") -
     """Go to the frame that was asked for; `data` is the file of the image, if it is known.
 
     Raises:
-        UnsupportedPicture: there are several frames and none was asked for, or this one is of no kind to read.
+        UnsupportedPicture: there are several frames and none was asked for, or it is of no kind to read.
         BadArgument: there is no such frame.
         TruncatedImage: it is damaged.
 

@@ -69,7 +69,7 @@ def _look_tiff(image: ImageFile.ImageFile, data: bytes) -> Facts:
 
 
 def unsupported(format: str, data: bytes, frame: int = 0) -> str | None:
-    """Say of a picture that Pillow has failed to read what kind it is, if it is whole and of no kind to read."""
+    """Say what kind a picture is that Pillow has failed to read, if it is whole, but of no kind to read."""
     if format in ("JPEG", "MPO"):
         return jpeg.unsupported(data)
     if format == "PSD":

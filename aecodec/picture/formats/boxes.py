@@ -24,7 +24,7 @@ class Box(NamedTuple):
 
 
 def boxes(data: bytes, start: int = 0, stop: int | None = None) -> Iterator[Box]:
-    """Give the boxes of a stretch, as far as they are whole; a box of length 0 ends where the stretch does."""
+    """Give the boxes of a stretch as far as they are whole; one of length 0 ends where the stretch does."""
     stop = len(data) if stop is None else stop
     at = start
     while at + 8 <= stop:

@@ -29,7 +29,7 @@ class Segment(NamedTuple):
 
 
 def segments(data: bytes) -> tuple[list[Segment], int]:
-    """Give the segments of the first picture, and the offset behind its end; that of the data if it is cut."""
+    """Give the segments of the first picture and the offset behind its end, or behind the data if cut."""
     found: list[Segment] = []
     at = 2
     while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
@@ -63,7 +63,7 @@ def unsupported(data: bytes) -> str | None:
 
 
 def look(data: bytes, is_first: bool) -> Facts:
-    """Read metadata from the segments and name what is left out; `is_first`: not a later picture of an MPO."""
+    """Read metadata from the segments and name what is left out. `is_first`: no later picture of an MPO."""
     parts, end = segments(data)
     icc, damaged = _icc(parts)
     blocks = [body for _, body in parts if body.startswith(_EXIF)]
@@ -125,7 +125,7 @@ def _name(segment: Segment) -> str | None:
     if not _APP <= marker <= _APP + 15 or body.startswith((_EXIF, _XMP, _ICC, b"MPF\0", b"Adobe")):
         return None
     if body.startswith((b"JFIF\0", b"JFXX\0")):
-        return "a thumbnail" if body[4:5] != b"\0" or body[:4] == b"JFXX" or body[12:14] > b"\1" else None
+        return "a thumbnail" if body.startswith(b"JFXX") or body[12:14].strip(b"\0") else None
     if body.startswith(b"Ducky") and len(body) <= 15:  # the quality that Photoshop was asked for
         return None
     known = {

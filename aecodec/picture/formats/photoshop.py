@@ -6,9 +6,11 @@ from typing import Any
 from aecodec.picture import exif
 from aecodec.picture.formats.facts import Facts, once, thousandths
 
-_MODES = {0: ("bitmap", 1), 1: ("grey", 1), 2: ("palette", 1), 3: ("RGB", 3), 4: ("CMYK", 4), 7: ("channels", 1),
-          8: ("duotone", 1), 9: ("L*a*b*", 3)}  # fmt: skip
-_RESOLUTION, _ICC, _EXIF, _XMP, _ASPECT, _THUMBNAIL, _IPTC = 1005, 1039, 1058, 1060, 1064, 1036, 1028
+_MODES = {  # names and channels
+    0: ("bitmap", 1), 1: ("grey", 1), 2: ("palette", 1), 3: ("RGB", 3), 4: ("CMYK", 4),
+    7: ("channels", 1), 8: ("duotone", 1), 9: ("L*a*b*", 3),
+}  # fmt: skip
+_RESOLUTION, _ICC, _EXIF, _XMP, _ASPECT = 1005, 1039, 1058, 1060, 1064
 _KEPT = (_RESOLUTION, _ICC, _EXIF, _XMP)
 
 

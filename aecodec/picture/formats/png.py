@@ -172,7 +172,7 @@ def _colour(first: dict[bytes, bytes]) -> Iterator[str]:
         return
     primaries = first.get(b"cHRM", b"")
     values = [int.from_bytes(primaries[n : n + 4], "big") for n in range(0, len(primaries) & ~3, 4)]
-    if values and not (len(values) == 8 and all(_near(*pair) for pair in zip(values, _SRGB_PRIMARIES))):
+    if values and not (len(values) == 8 and all(map(_near, values, _SRGB_PRIMARIES))):
         yield "its primaries (cHRM)"
     gamma = int.from_bytes(first.get(b"gAMA", b""), "big")
     if gamma and not _near(gamma, _SRGB_GAMMA):

@@ -15,48 +15,23 @@ X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP, ICC = 282, 283, 296, 700, 3467
 
 WHITE_IS_ZERO, YCBCR = 0, 6  # of PHOTOMETRIC
 UNCOMPRESSED = 1
-_NO_UNIT, _CENTIMETRE = 1, 3
+_NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 _SIGNED = 2
 _PREMULTIPLIED, _UNSPECIFIED = 1, 0  # of EXTRA_SAMPLES
 
-_READ = {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR,
-         TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, X_RESOLUTION, Y_RESOLUTION,
-         RESOLUTION_UNIT, XMP, ICC}  # fmt: skip
+_READ = {
+    WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR,
+    TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, X_RESOLUTION, Y_RESOLUTION,
+    RESOLUTION_UNIT, XMP, ICC,
+}  # fmt: skip
 _MAX_PAGES = 100_000
-_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
-_CODES = {
-    1: "B",
-    3: "H",
-    4: "I",
-    6: "b",
-    8: "h",
-    9: "i",
-    11: "f",
-    12: "d",
-    13: "I",
-    16: "Q",
-    17: "q",
-    18: "Q",
-}
-_RATIONALS = {5: "I", 10: "i"}
+_CODES = {  # of struct, by type
+    1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q",
+}  # fmt: skip
+_TEXT, _UNDEFINED, _RATIONALS = 2, 7, {5: "I", 10: "i"}
+_SIZES = {kind: struct.calcsize("<" + code) for kind, code in _CODES.items()}  # bytes, by type
+_SIZES |= {_TEXT: 1, _UNDEFINED: 1, 5: 8, 10: 8}
 _PHOTOMETRICS = {
     0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "L*a*b*",
     9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "raw sensor data", 32844: "LogL", 32845: "LogLuv",
@@ -94,7 +69,7 @@ def page(data: bytes, frame: int) -> Tags:
 
 
 class _Layout(NamedTuple):
-    """How numbers are written: byte order, codes of an offset and of a count of entries, bytes of an entry."""
+    """How numbers are written: byte order, codes of an offset and of a counter, bytes of an entry."""
 
     order: str
     word: str
@@ -126,7 +101,7 @@ def _values(data: bytes, place: int, layout: _Layout) -> tuple[Any, ...]:
         at = _number(data, at, layout.order + layout.word)
     if not 0 < size <= len(data) - at:
         return ()
-    if kind in (2, 7) or (kind == 1 and length > 8):
+    if kind in (_TEXT, _UNDEFINED) or (kind == 1 and length > 8):
         return (data[at : at + size],)
     if code := _RATIONALS.get(kind):
         pairs = struct.iter_unpack(layout.order + 2 * code, data[at : at + size])
@@ -135,7 +110,7 @@ def _values(data: bytes, place: int, layout: _Layout) -> tuple[Any, ...]:
 
 
 def unsupported(data: bytes, frame: int) -> str | None:
-    """Say what kind of TIFF a page is, if the file is whole: then Pillow, which failed, does not read the kind."""
+    """Say what kind of TIFF a page is, if it is whole: then Pillow, which failed, does not read the kind."""
     tags = page(data, frame)
     if not is_whole(data, tags):
         return None
@@ -151,12 +126,12 @@ def unsupported(data: bytes, frame: int) -> str | None:
 
 def is_whole(data: bytes, tags: Tags) -> bool:
     """Say whether a page has what it must have, and its strips or tiles lie within the file."""
-    for offsets, lengths in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)):
-        if offsets in tags and WIDTH in tags and HEIGHT in tags:
-            places = zip(tags[offsets], tags.get(lengths, tags[offsets]), strict=False)
-            has_lengths = lengths in tags
-            return all(0 < at < len(data) and (not has_lengths or at + n <= len(data)) for at, n in places)
-    return False
+    if WIDTH not in tags or HEIGHT not in tags:
+        return False
+    places = _numbers(tags, STRIP_OFFSETS) or _numbers(tags, TILE_OFFSETS)
+    lengths = _numbers(tags, STRIP_BYTES) or _numbers(tags, TILE_BYTES) or [1] * len(places)
+    inside = (0 < at and at + length <= len(data) for at, length in zip(places, lengths, strict=False))
+    return bool(places) and all(inside)
 
 
 def _one(tags: Tags, tag: int, default: int) -> int:
@@ -175,7 +150,7 @@ def refusal(tags: Tags) -> str | None:
 
 
 def needs_libtiff(tags: Tags) -> bool:
-    """Say whether Pillow's own reading is wrong: planes of other than 8 bits, YCbCr that is not full and fine."""
+    """Say whether Pillow's own reader is wrong: it takes planes for 8 bits, and YCbCr for full and fine."""
     plain = _one(tags, COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED
     return plain and (_one(tags, PLANAR, 1) == 2 or _one(tags, PHOTOMETRIC, 0) == YCBCR)
 
@@ -217,11 +192,12 @@ def _bytes(values: tuple[Any, ...] | None) -> bytes | None:
 
 def _resolution(tags: Tags) -> tuple[tuple[int, int] | None, bool]:
     """Give the resolution of the picture as it stands; and whether the pixels are said not to be square."""
-    across, down = (tags.get(tag, (0,))[0] for tag in (X_RESOLUTION, Y_RESOLUTION))
-    unit = _one(tags, RESOLUTION_UNIT, 2)
+    sides = [tags.get(tag, (0,))[0] for tag in (X_RESOLUTION, Y_RESOLUTION)]
+    across, down = (side if isinstance(side, int | float) else 0 for side in sides)
+    unit = _one(tags, RESOLUTION_UNIT, _INCH)
     if _one(tags, ORIENTATION, 1) in _SIDEWAYS:  # Pillow turns the pixels
         across, down = down, across
     if unit == _NO_UNIT:
-        return None, across != down and bool(across) and bool(down)
+        return None, across != down and min(across, down) > 0
     scale = 2.54 if unit == _CENTIMETRE else 1.0
     return thousandths((across * scale, down * scale)), False

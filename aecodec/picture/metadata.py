@@ -32,6 +32,7 @@ _HOLDS = {  # what a format has a place for; formats that are not named hold pix
     "TIFF": ("icc", "exif", "xmp", "resolution"),
     "WEBP": ("icc", "exif", "xmp"),
 }
+_THROUGH_PROFILE = "CMYK to RGB through its profile"  # among what was converted
 _BYTES = {  # at most, of what would else not be written, or not be read by others
     ("JPEG", "icc"): 255 * 65519,
     ("JPEG", "exif"): 65527,
@@ -77,17 +78,18 @@ def changed(image: Image.Image, data: bytes) -> frozenset[str]:
 def fit_profile(picture: "Picture", mode: str) -> "Picture":
     """Drop a profile that is for other colours than the pixels have; `mode`: of the image, for Pillow."""
     space = _space(picture.icc)
-    if picture.icc is None or mode in ("CMYK", "LAB", "HSV"):  # converted, a CMYK one through its profile
+    if picture.icc is None or _THROUGH_PROFILE in picture.converted:
         return replace(picture, icc=None)
     if space == b"GRAY" and picture.pixels.shape[2] == 3:
         grey = picture.pixels[:, :, :1]
         if (picture.pixels == grey).all():
             return replace(picture, pixels=grey.copy())
-    fits = space == b"RGB " or (space == b"GRAY" and picture.pixels.shape[2] == 1)
-    if fits or space is None:
+    fits = space in (None, b"RGB ") or (space == b"GRAY" and picture.pixels.shape[2] == 1)
+    if fits and mode not in ("CMYK", "HSV", "LAB"):
         return picture
-    name = f"an ICC profile for {space.decode('ascii', 'backslashreplace').strip()}"
-    return replace(picture, icc=None, left_out=(*picture.left_out, name))
+    is_damaged = space is None or (mode, space) == ("CMYK", b"CMYK")
+    colours = "that is damaged" if is_damaged else f"for {(space or b'').decode('latin-1').strip()}"
+    return replace(picture, icc=None, left_out=(*picture.left_out, f"an ICC profile {colours}"))
 
 
 def _space(icc: bytes | None) -> bytes | None:
@@ -118,8 +120,9 @@ def _resolution(image: Image.Image) -> tuple[int, int] | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile) and dpi:
         turned = image._tile_size != image.size
         return None if 282 not in image.tag_v2 else dpi[::-1] if turned else dpi
-    if isinstance(image, JpegImagePlugin.JpegImageFile) and image.info.get("jfif_unit") not in (1, 2):
-        return exif.resolution(exif.bare(image.info.get("exif")))
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        said = dpi if image.info.get("jfif_unit") in (1, 2) else None
+        return said or exif.resolution(exif.bare(image.info.get("exif")))
     return dpi
 
 

@@ -15,7 +15,7 @@ from aecodec.errors import AecError, BadArgument, NotAnImage, TooLarge, Truncate
 from aecodec.picture import formats, libtiff
 from aecodec.picture.formats import png, tiff
 
-ONE_PICTURE = ("MPO", "PSD")  # a photograph with previews behind it, a drawing with its layers
+ONE_PICTURE = ("MPO", "PSD")  # a photograph with others behind it, a drawing with its layers
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # need another program, as EPS needs Ghostscript
 _PASSED_BY = (*NO_PIXELS, "AEC")  # whether aecodec.pillow has been imported makes no difference here
 
@@ -89,7 +89,7 @@ def choose(image: Image.Image, frame: SupportsIndex | None, data: bytes = b"") -
     number = index(frame)
     if number is None:
         _expect_one(image, data)
-    elif number != (0 if image.format == "PSD" else image.tell()):  # Pillow counts its layers from 1
+    elif number != (0 if image.format == "PSD" else image.tell()):
         _seek(image, number, data)
 
 
@@ -105,7 +105,7 @@ def _expect_one(image: Image.Image, data: bytes) -> None:
 
 def _seek(image: Image.Image, number: int, data: bytes) -> None:
     try:
-        if number >= 0:
+        if number >= 0 and image.format != "PSD":  # whose frames, for Pillow, are its layers
             image.seek(number)
             return
     except (MemoryError, AecError):

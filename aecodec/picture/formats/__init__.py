@@ -82,5 +82,5 @@ def count(image: Image.Image, data: bytes) -> int | None:
     if image.format == "TIFF" and data:
         return max(1, len(tiff.pages(data)))
     with suppress(Exception):  # plugins raise what they like on later pictures that are damaged
-        return int(getattr(image, "n_frames", 1)) + (image.format == "PSD")  # layers, and what they show
+        return 1 if image.format == "PSD" else int(getattr(image, "n_frames", 1))  # no frames, but layers
     return None

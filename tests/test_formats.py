@@ -331,7 +331,9 @@ def dds(flags: int = 0, mipmaps: int = 0, caps: int = 0) -> bytes:
          ("1 smaller picture of the icon",)),
         (made.cursor(), ("1 smaller picture of the icon", "where the cursor points")),
         (made.psd(made.pixels()), ()),
-        (made.psd(made.pixels(channels=5)), ("1 more channel",)),
+        (made.psd(made.pixels(channels=5)), ("2 more channels",)),
+        (made.saved(COLOUR.convert("RGBA"), "BMP"), ()),
+        (made.saved(Image.fromarray(made.pixels(channels=4)), "BMP"), ("a fourth channel",)),
         (made.psd(made.pixels(), layers=struct.pack(">IH", 6, 0)+bytes(4)), ("its layers",)),
         (made.psd(made.pixels(), [(1028, b"iptc")]), ("Photoshop and IPTC records",)),
         (b"P6\n# made by hand\n1 1\n255\nabc", ("a comment",)),
@@ -407,3 +409,36 @@ def test_grey_avif_is_grey():
     picture = pictures.load(made.saved(GREY, "AVIF", quality=100))
     assert picture.pixels.shape[2] == 1
     assert np.abs(picture.pixels[:, :, 0].astype(int) - np.asarray(GREY)).max() <= 3
+
+
+# Alpha that is none
+
+
+def test_a_fourth_channel_of_a_photoshop_file_is_alpha_only_if_its_layers_say_so():
+    data = made.pixels(channels=4)
+    merged = struct.pack(">Ih", 6, -1) + bytes(4)
+    assert pictures.load(made.psd(data, layers=merged)).left_out == ("its layers",)
+    assert np.array_equal(pictures.load(made.psd(data, layers=merged)).samples, data)
+    selection = pictures.load(made.psd(data))
+    assert selection.alpha is None and selection.left_out == ("1 more channel",)
+
+
+@pytest.mark.parametrize("format", ["TGA", "BMP", "ICO"])
+def test_an_alpha_of_zeros_hides_nothing_in_formats_that_leave_it_unused(format):
+    clear = COLOUR.resize((16, 16)).convert("RGBA")
+    clear.putalpha(0)
+    options = {"ICO": {"sizes": [(16, 16)], "bitmap_format": "bmp"}}.get(format, {})
+    picture = pictures.load(made.saved(clear, format, **options))
+    assert picture.alpha is None and np.array_equal(picture.pixels, np.asarray(clear)[:, :, :3])
+    clear.putpixel((3, 3), (1, 2, 3, 9))
+    if format != "BMP":  # where Pillow reads no alpha from what it writes
+        assert pictures.load(made.saved(clear, format, **options)).alpha is not None
+
+
+def test_a_palette_of_8_bits_in_a_tiff_is_not_black():
+    colours = tuple(range(0, 250, 10)) + (0,) * 231
+    indexes = made.pixels(12, channels=1) % 25
+    for scale in (1, 256):
+        tags = {320: tuple(scale * value for value in (*colours, *reversed(colours), *colours))}
+        picture = pictures.load(made.tiff(indexes, tags, photometric=3))
+        assert np.array_equal(picture.pixels[:, :, 0], 10 * indexes[:, :, 0])

@@ -18,6 +18,7 @@ PLAIN = ("L", "LA", "RGB", "RGBA")  # the modes that a Picture holds
 
 _LOSSY = {"CMYK": "RGB", "HSV": "RGB", "LAB": "RGB", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB"}
 _NAMES = {"La": "premultiplied grey", "RGBa": "premultiplied RGB", "LAB": "L*a*b*"}  # for a person
+_ZERO_IS_NO_ALPHA = ("BMP", "CUR", "DIB", "ICO", "TGA")  # of 32 bits a pixel, 8 of them not used
 _WHITE_IS_ZERO = 0  # of PhotometricInterpretation, tag 262 of a TIFF file
 
 
@@ -42,7 +43,14 @@ def flatten(image: Image.Image, facts: Facts, icc: bytes | None) -> tuple[Image.
         changed = (f"{facts.bits} bits a channel to 8", *changed)
     if facts.is_grey and flat.mode in ("RGB", "RGBA"):
         flat = flat.convert("LA" if flat.mode == "RGBA" else "L")
+    if flat.mode in ("LA", "RGBA") and (facts.is_opaque or _means_opaque(image, flat)):
+        flat = flat.convert(flat.mode[:-1])
     return flat, (*changed, *facts.converted)
+
+
+def _means_opaque(image: Image.Image, flat: Image.Image) -> bool:
+    """Say whether alpha is 0 everywhere in a file of a format where that means that there is none."""
+    return image.format in _ZERO_IS_NO_ALPHA and flat.getextrema()[-1] == (0, 0)
 
 
 def _without_text(image: Image.Image) -> Image.Image:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile, ImagePalette, TiffImagePlugin
 
 from aecodec.errors import AecError, BadArgument, NotAnImage, TooLarge, TruncatedImage, UnsupportedPicture
 from aecodec.picture import formats, libtiff
@@ -24,6 +24,16 @@ _UNSUPPORTED = re.compile(  # in the words of Pillow's plugins
     r"|unable to determine|can only read|not available|not configured",
     re.IGNORECASE,
 )
+_ELSEWHERE = {  # pictures that people have, and that no plugin accepts
+    re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL): "HEIF (install pillow-heif)",
+    re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "): "JPEG XL (import its plugin first, or use djxl)",
+    re.compile(
+        rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg", re.DOTALL
+    ): "a drawing (SVG)",
+    re.compile(rb"%PDF-"): "a PDF",
+    re.compile(rb"v/1\x01"): "OpenEXR",
+    re.compile(rb"#\?RADIANCE|#\?RGBE"): "Radiance HDR",
+}
 _plugin_flags = threading.Lock()
 
 
@@ -67,6 +77,9 @@ def open_file(data: bytes) -> ImageFile.ImageFile:
                     refusal.__cause__ = fault
     if refusal is not None:
         raise refusal
+    for start, name in _ELSEWHERE.items():
+        if start.match(data):
+            raise UnsupportedPicture(f"the picture is {name}, which Pillow does not read: convert it first")
     reason = "this is no picture that Pillow can read" if data else "the file is empty"
     raise NotAnImage(f"{reason}: give a picture file")
 
@@ -150,7 +163,7 @@ def load(image: Image.Image, data: bytes = b"") -> None:
     try:
         with libtiff.messages(said):
             if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile:
-                _use_libtiff(image, data)
+                _correct(image, tiff.page(data, image.tell()))
             image.load()
     except MemoryError:
         raise
@@ -172,9 +185,11 @@ def _is_closed(image: Image.Image) -> bool:
     return isinstance(image, ImageFile.ImageFile) and (file is None or getattr(file, "closed", False))
 
 
-def _use_libtiff(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
-    """Have libtiff read what Pillow's own reader of uncompressed TIFF takes for other pixels."""
-    if not tiff.needs_libtiff(tiff.page(data, image.tell())):
+def _correct(image: TiffImagePlugin.TiffImageFile, tags: tiff.Tags) -> None:
+    """Have libtiff read what Pillow's own reader of uncompressed TIFF takes for other pixels; mend a palette."""
+    if image.mode == "P" and (colours := tiff.palette(tags)):
+        image.palette = ImagePalette.raw("RGB;L", colours)
+    if not tiff.needs_libtiff(tags):
         return
     with _plugin_flags:
         before = TiffImagePlugin.READ_LIBTIFF

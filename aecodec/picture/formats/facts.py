@@ -11,12 +11,14 @@ NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 class Facts(NamedTuple):
     """What the bytes of a file say that Pillow hides, misreads or leaves stale.
 
-    `bits` a channel; `is_grey`: grey although Pillow reads RGB; `fields`: icc, exif, xmp and resolution of a
-    Picture, where they are not to be taken from Pillow; `left_out` and `converted`: as in a Picture.
+    `bits` a channel; `is_grey`: grey although Pillow reads RGB; `is_opaque`: what Pillow takes for alpha is
+    another channel; `fields`: icc, exif, xmp and resolution of a Picture, where they are not to be taken from
+    Pillow; `left_out` and `converted`: as in a Picture.
     """
 
     bits: int = 8
     is_grey: bool = False
+    is_opaque: bool = False
     fields: Mapping[str, Any] = NO_FIELDS
     left_out: tuple[str, ...] = ()
     converted: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ _EXIF, _XMP, _ICC, _FLIR = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/"
 _GAIN_MAP = re.compile(rb'hdrgm:|urn:iso:std:iso:ts:21496|HDRGainMap|Semantic="GainMap')
 _DEPTH_MAP = re.compile(rb'GDepth:|DepthMap|Semantic="Depth')
-_FILM = re.compile(rb"....ftyp(?=mp4|isom|iso2|avc1|qt  |3gp)", re.DOTALL)
+_FILM = re.compile(rb"....ftyp(?!heic|mif1|avif)", re.DOTALL)
 
 
 class Segment(NamedTuple):

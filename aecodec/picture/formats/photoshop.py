@@ -34,14 +34,16 @@ def look(data: bytes) -> Facts:
     held = dict(_resources(data[at + 4 : end]))
     aspect = held.get(_ASPECT, b"")
     layers = int.from_bytes(data[end : end + 4], "big") > 4
-    spare = channels - _MODES.get(mode, ("", 1))[1] - (mode == 3)  # Pillow takes the fourth one for alpha
+    count = int.from_bytes(data[end + 8 : end + 10], "big", signed=True) if layers else 0
+    has_alpha = mode == 3 and channels > 3 and count < 0  # so a negative count says
+    spare = channels - _MODES.get(mode, ("", 1))[1] - has_alpha
     names = (
         "its layers" if layers else None,
         f"{spare} more channel{'s' * (spare > 1)}" if spare > 0 else None,
         "the shape of its pixels" if len(aspect) >= 12 and aspect[4:12] != b"\x3f\xf0" + bytes(6) else None,
         "Photoshop and IPTC records" if any(number not in _KEPT for number in held) else None,
     )
-    return Facts(fields=_fields(held), left_out=once(names))
+    return Facts(is_opaque=not has_alpha, fields=_fields(held), left_out=once(names))
 
 
 def _fields(held: dict[int, bytes]) -> dict[str, Any]:

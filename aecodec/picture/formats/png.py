@@ -98,7 +98,7 @@ def look(data: bytes) -> Facts:
         behind(len(data) - end) if parts and parts[-1].type == b"IEND" else None,
     )
     fields: dict[str, Any] = {"icc": icc, "exif": block, "xmp": xmp, "resolution": resolution}
-    return Facts(header[8] or 8, header[8:10] == b"\x10\x04", fields, once(names))
+    return Facts(header[8] or 8, header[8:10] == b"\x10\x04", fields=fields, left_out=once(names))
 
 
 def _name(part: Chunk) -> str | None:

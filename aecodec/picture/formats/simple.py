@@ -15,6 +15,9 @@ def look_bmp(data: bytes) -> Facts:
     """BMP: the profile of a header of version 5, and primaries by number in one of version 4 or 5."""
     fields: dict[str, Any] = {}
     names: list[str | None] = []
+    if data.startswith(b"BM") and data[28:34] == b"\x20\0\0\0\0\0":  # 32 bits, 8 of them of no known meaning
+        fourth = data[_u32(data, 10) + 3 :: 4]
+        names.append("a fourth channel" if fourth.strip(b"\0") and fourth.strip(b"\xff") else None)
     if data.startswith(b"BM") and _u32(data, 14) >= 108:
         kind = data[70:74][::-1]  # of colour space
         if kind == b"MBED" and _u32(data, 14) >= 124:

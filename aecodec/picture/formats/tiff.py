@@ -10,7 +10,7 @@ Tags = Mapping[int, tuple[Any, ...]]
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR = 273, 274, 277, 279, 284
-TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT = 324, 325, 330, 338, 339
+COLOUR_MAP, TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT = 320, 324, 325, 330, 338, 339
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP, ICC = 282, 283, 296, 700, 34675
 
 WHITE_IS_ZERO, YCBCR = 0, 6  # of PHOTOMETRIC
@@ -22,7 +22,7 @@ _PREMULTIPLIED, _UNSPECIFIED = 1, 0  # of EXTRA_SAMPLES
 
 _READ = {
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR,
-    TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, X_RESOLUTION, Y_RESOLUTION,
+    COLOUR_MAP, TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, X_RESOLUTION, Y_RESOLUTION,
     RESOLUTION_UNIT, XMP, ICC,
 }  # fmt: skip
 _MAX_PAGES = 100_000
@@ -153,6 +153,12 @@ def needs_libtiff(tags: Tags) -> bool:
     """Say whether Pillow's own reader is wrong: it takes planes for 8 bits, and YCbCr for full and fine."""
     plain = _one(tags, COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED
     return plain and (_one(tags, PLANAR, 1) == 2 or _one(tags, PHOTOMETRIC, 0) == YCBCR)
+
+
+def palette(tags: Tags) -> bytes | None:
+    """Give a palette of 8 bits a value, red, green and blue after each other; the format says 16."""
+    values = _numbers(tags, COLOUR_MAP)
+    return bytes(values) if values and max(values) < 256 and min(values) >= 0 else None
 
 
 def bits(tags: Tags) -> int:

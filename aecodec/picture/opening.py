@@ -20,21 +20,19 @@ NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # need another progr
 _PASSED_BY = (*NO_PIXELS, "AEC")  # whether aecodec.pillow has been imported makes no difference here
 
 _UNSUPPORTED = re.compile(  # in the words of Pillow's plugins
-    r"unsupported|not supported|unimplemented|not (yet )?implemented|unknown|unrecogni[sz]ed|cannot handle"
-    r"|unable to determine|can only read|not available|not configured",
+    r"unsupported|not supported|unimplemented|not (yet )?implemented|unknown (?!color)|cannot handle"
+    r"|unable to determine|can only read|not available",
     re.IGNORECASE,
 )
 _ELSEWHERE = {  # pictures that people have, and that no plugin accepts
     re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL): "HEIF (install pillow-heif)",
     re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "): "JPEG XL (import its plugin first, or use djxl)",
-    re.compile(
-        rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg", re.DOTALL
-    ): "a drawing (SVG)",
+    re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<![^>]*>\s*)*<svg", re.DOTALL): "a drawing (SVG)",
     re.compile(rb"%PDF-"): "a PDF",
     re.compile(rb"v/1\x01"): "OpenEXR",
     re.compile(rb"#\?RADIANCE|#\?RGBE"): "Radiance HDR",
 }
-_plugin_flags = threading.Lock()
+_plugin_flags = threading.Lock()  # for TiffImagePlugin.READ_LIBTIFF
 
 
 def readable_endings() -> frozenset[str]:
@@ -161,10 +159,11 @@ def load(image: Image.Image, data: bytes = b"") -> None:
     closed = _is_closed(image)
     said: list[str] = []
     try:
-        with libtiff.messages(said):
-            if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile:
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile:
+            with libtiff.messages(said):
                 _correct(image, tiff.page(data, image.tell()))
-            image.load()
+                image.load()
+        image.load()
     except MemoryError:
         raise
     except Image.DecompressionBombError as fault:
@@ -186,18 +185,17 @@ def _is_closed(image: Image.Image) -> bool:
 
 
 def _correct(image: TiffImagePlugin.TiffImageFile, tags: tiff.Tags) -> None:
-    """Have libtiff read what Pillow's own reader of uncompressed TIFF takes for other pixels; mend a palette."""
-    if image.mode == "P" and (colours := tiff.palette(tags)):
+    """Have libtiff read what Pillow itself takes for other pixels, and mend a palette of 8 bits."""
+    if tiff.needs_libtiff(tags):
+        with _plugin_flags:
+            before = TiffImagePlugin.READ_LIBTIFF
+            TiffImagePlugin.READ_LIBTIFF = True
+            try:
+                image._setup()
+            finally:
+                TiffImagePlugin.READ_LIBTIFF = before
+    if image.mode in ("P", "PA") and (colours := tiff.palette(tags)):
         image.palette = ImagePalette.raw("RGB;L", colours)
-    if not tiff.needs_libtiff(tags):
-        return
-    with _plugin_flags:
-        before = TiffImagePlugin.READ_LIBTIFF
-        TiffImagePlugin.READ_LIBTIFF = True
-        try:
-            image._setup()
-        finally:
-            TiffImagePlugin.READ_LIBTIFF = before
 
 
 def _too_large(format: str | None, fault: Exception) -> TooLarge:
@@ -208,13 +206,14 @@ def _diagnosis(
     format: str | None, fault: Exception, kind: str | None, which: str = "", said: Sequence[str] = ()
 ) -> AecError:
     """Say why Pillow has failed: the picture is of a `kind` that it does not read, or it is damaged."""
-    words = "; ".join([*said, *filter(None, [" ".join(str(fault).split())])])
+    words = " ".join(str(fault).split())
+    details = "; ".join(filter(None, (*said, words)))
     if kind:
-        return UnsupportedPicture(
-            f"{which}the picture is {kind}, which Pillow does not read: convert it first"
-        )
-    if isinstance(fault, NotImplementedError) or _UNSUPPORTED.search(words):
-        what = f"{which}the {format} picture is of a kind that Pillow does not read ({words})"
-        return UnsupportedPicture(f"{what}: convert it first")
-    because = f" ({words})" if words else ""
+        reason = f"{which}the picture is {kind}, which Pillow does not read"
+        return UnsupportedPicture(f"{reason}: convert it first")
+    is_refused = isinstance(fault, NotImplementedError) or _UNSUPPORTED.search(words)
+    if is_refused or any("not configured" in line for line in said):  # a compression that libtiff is without
+        reason = f"{which}the {format} picture is of a kind that Pillow does not read ({details})"
+        return UnsupportedPicture(f"{reason}: convert it first")
+    because = f" ({details})" if details else ""
     return TruncatedImage(f"{which}the {format} picture is cut short or damaged{because}: get it again")

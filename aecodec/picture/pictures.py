@@ -172,7 +172,7 @@ def save(picture: Picture, target: str | Path | IO[bytes], format: str) -> tuple
     if picture.alpha is not None and format not in _HOLD_ALPHA:
         raise OutputUnwritable(f"{format} has no place for alpha: choose PNG, WebP, TIFF or AVIF")
     fitting, lost = metadata.fit(picture, format)
-    if picture.exif is not None and fitting.exif is None:
+    if (fitting.exif, fitting.xmp) != (picture.exif, picture.xmp):  # which may tell the orientation
         fitting, lost = metadata.fit(upright(picture), format)
     image = to_pil(fitting)
     image.info.clear()  # some plugins take metadata from there, all take it from the options

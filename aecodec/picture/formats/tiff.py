@@ -130,7 +130,7 @@ def is_whole(data: bytes, tags: Tags) -> bool:
         return False
     places = _numbers(tags, STRIP_OFFSETS) or _numbers(tags, TILE_OFFSETS)
     lengths = _numbers(tags, STRIP_BYTES) or _numbers(tags, TILE_BYTES) or [1] * len(places)
-    inside = (0 < at and at + length <= len(data) for at, length in zip(places, lengths, strict=False))
+    inside = (at > 0 and at + length <= len(data) for at, length in zip(places, lengths, strict=False))
     return bool(places) and all(inside)
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz_pictures.py --count 10000 [--format TIFF ...]
 
-Files of tests/picture_files.py are mutated; checksums of PNG are mended in half of the mutants. Nothing may be
-written to standard error behind Python's back, as libtiff does of damaged files.
+Files of tests/picture_files.py are mutated; checksums of PNG are mended in half of the mutants. Nothing may
+be written to standard error behind Python's back, as libtiff does with damaged files.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """A small picture file of each format that Pillow reads, and the pieces to make others of.
 
-files() -> by Pillow's name of the format: one or more files. Pillow writes what it can; the rest is made here.
+files() -> by Pillow's name of the format: files. Pillow writes what it can, the others is made here.
 """
 
 import io
@@ -47,7 +47,7 @@ def tiff(
 def tiff_of_pages(
     pages: Sequence[tuple[np.ndarray, dict[int, Any], dict[str, Any]]], order="<", big=False
 ) -> bytes:
-    """Pages of samples uint8 or uint16 [H, W, C]. Layout: photometric, planar, packed, data; tags replace others."""
+    """Pages of samples uint8 or uint16 [H, W, C], tags that replace others, and layout as for _layout_tags."""
     word = "Q" if big else "I"
     mark = b"II" if order == "<" else b"MM"
     out = bytearray(
@@ -165,7 +165,10 @@ def _written() -> dict[str, list[bytes]]:
         "DIB": [saved(colour, "DIB")],
         "GIF": [saved(palette, "GIF", comment=b"hello"), saved(palette, "GIF", **two)],
         "ICNS": [icns(16, 32)],
-        "ICO": [saved(clear.resize((32, 32)), "ICO"), saved(colour.resize((16, 16)), "ICO", bitmap_format="bmp")],
+        "ICO": [
+            saved(clear.resize((32, 32)), "ICO"),
+            saved(colour.resize((16, 16)), "ICO", bitmap_format="bmp"),
+        ],
         "IM": [saved(colour, "IM"), saved(palette, "IM")],
         "JPEG": [jpeg, saved(colour, "JPEG", progressive=True), saved(colour.convert("CMYK"), "JPEG")],
         "MPO": [saved(colour, "MPO", **two)],
@@ -191,7 +194,10 @@ def _written() -> dict[str, list[bytes]]:
             saved(grey.convert("1"), "TIFF", compression="group4"),
             tiff_of_pages([(pixels(12), {34675: ICC}, {}), (pixels(10, 8, 1), {700: XMP}, {})]),
         ],
-        "WEBP": [saved(clear, "WEBP", exif=exif.tobytes(), xmp=XMP, icc_profile=ICC), saved(colour, "WEBP", **two)],
+        "WEBP": [
+            saved(clear, "WEBP", exif=exif.tobytes(), xmp=XMP, icc_profile=ICC),
+            saved(colour, "WEBP", **two),
+        ],
         "XBM": [saved(grey.convert("1"), "XBM")],
     }  # fmt: skip
 
@@ -277,14 +283,12 @@ def _made() -> dict[str, list[bytes]]:
         "FITS": [fits(), fits(16)],
         "FLI": [fli],
         "FTEX": [texture],
-        "GBR": [struct.pack(">5I", 28 + 6, 2, WIDTH, HEIGHT, 1) + b"GIMP" + struct.pack(">I", 10) + b"brush\0" + raw],
+        "GBR": [struct.pack(">5I4sI6s", 28 + 6, 2, WIDTH, HEIGHT, 1, b"GIMP", 10, b"brush") + raw],
         "IMT": [b"width %d\nheight %d\npixel n8\n\x0c" % (WIDTH, HEIGHT) + raw],
         "IPTC": [iptc],
         "MCIDAS": [struct.pack(">64i", *area) + raw],
         "PCD": [bytes(2048) + b"PCD_IPI".ljust(96 * 2048, b"\0") + bytes(768 * 512 * 3 // 2)],
-        "PIXAR": [
-            b"\x80\xe8\0\0".ljust(416, b"\0") + struct.pack("<HH4xHH", HEIGHT, WIDTH, 14, 2).ljust(608, b"\0") + raw
-        ],
+        "PIXAR": [struct.pack("<4s412xHH4xHH596x", b"\x80\xe8", HEIGHT, WIDTH, 14, 2) + raw],
         "PSD": [psd(colour, [(1005, struct.pack(">IHHIHH", 300 << 16, 1, 1, 150 << 16, 1, 1)), (1060, XMP)])],
         "SUN": [header + raw + bytes(64)],
         "XPM": [xpm.encode()],

@@ -120,7 +120,7 @@ SRGB = chromaticities(31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
         (with_chunk(b"cHRM", SRGB), ()),
         (with_chunk(b"gAMA", struct.pack(">I", 45455)), ()),
         (with_chunk(b"gAMA", struct.pack(">I", 100000)), ("a gamma value",)),
-        (made.with_chunks(PNG, made.chunk(b"sRGB", b"\0"), made.chunk(b"cHRM", ADOBE_RGB)), ()),  # goes before it
+        (made.with_chunks(PNG, made.chunk(b"sRGB", b"\0"), made.chunk(b"cHRM", ADOBE_RGB)), ()),
         (with_chunk(b"cICP", bytes([9, 16, 0, 1])), ("its colour space (CICP 9/16)",)),
         (with_chunk(b"cICP", bytes([1, 13, 0, 1])), ()),
         (with_chunk(b"mDCV", bytes(24)), ("HDR metadata",)),
@@ -319,6 +319,8 @@ def dds(flags: int = 0, mipmaps: int = 0, caps: int = 0) -> bytes:
         (riff() + b"more", ("4 bytes behind the end of the picture",)),
         (AVIF, ()),
         (AVIF + box(b"uuid", C2PA), ("Content Credentials (C2PA)",)),
+        (AVIF + box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + made.XMP),
+         ("data of other programs (uuid)",)),
         (AVIF + box(b"mpvd", FILM), ("a film (motion photo)",)),
         (AVIF + b"more", ("4 bytes behind the end of the picture",)),
         (JP2, ()),

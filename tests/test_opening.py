@@ -16,7 +16,7 @@ from aecodec import errors
 from aecodec.picture import opening, pictures
 
 COLOUR = Image.fromarray(made.pixels())
-JPEG = made.saved(COLOUR, "JPEG")
+JPEG, BMP, DDS = (made.saved(COLOUR, format) for format in ("JPEG", "BMP", "DDS"))
 DEEP = made.pixels(12, channels=1).astype(np.uint16) * 257
 
 
@@ -56,8 +56,8 @@ def framed(marker: int, precision: int = 8, channels: int = 3) -> bytes:
         (made.fits(64), "Unsupported number of bits"),
         (made.with_chunks(made.saved(COLOUR), made.chunk(b"CgBI", bytes(4)), before=b"IHDR"), "CgBI"),
         (made.with_chunks(made.saved(COLOUR), made.chunk(b"QQQQ", b"")), "a kind with QQQQ"),
-        (made.saved(COLOUR, "BMP")[:30] + b"\4" + made.saved(COLOUR, "BMP")[31:], "Unsupported BMP compression"),
-        (made.saved(COLOUR, "DDS")[:80] + b"\4\0\0\0XYZW" + made.saved(COLOUR, "DDS")[88:], "DDS"),
+        (BMP[:30] + b"\4" + BMP[31:], "Unsupported BMP compression"),
+        (DDS[:80] + b"\4\0\0\0XYZW" + DDS[88:], "DDS"),
     ],
 )  # fmt: skip
 def test_a_kind_that_is_not_read_is_unsupported_and_not_damaged(data, words):

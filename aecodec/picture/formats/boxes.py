@@ -77,9 +77,11 @@ def _depth(data: bytes, held: list[Box]) -> tuple[int, bool]:
 
 def _properties(data: bytes, held: list[Box]) -> Iterator[str | None]:
     """Name properties of the picture, and of pictures that belong to it, that are left out."""
+    colours = [data[box.start : box.start + 4] for box in held if box.type == b"colr"]
+    has_profile = b"prof" in colours or b"rICC" in colours  # which goes before numbers
     for box in held:
         body = data[box.start : box.end]
-        if box.type == b"colr" and body.startswith(b"nclx"):
+        if box.type == b"colr" and body.startswith(b"nclx") and not has_profile:
             yield from cicp_name(int.from_bytes(body[4:6], "big"), int.from_bytes(body[6:8], "big"))
         elif box.type == b"pasp" and body[:4] != body[4:8]:
             yield "the shape of its pixels"
@@ -91,12 +93,12 @@ def _properties(data: bytes, held: list[Box]) -> Iterator[str | None]:
             yield next((name for key, name in _AUXILIARY.items() if key in body.lower()), None)
 
 
-def _beside(data: bytes, top: list[Box]) -> Iterator[str | None]:
-    """Name boxes beside those that hold the picture, and what follows them."""
+def _beside(data: bytes, top: list[Box], kept: tuple[bytes, ...] = ()) -> Iterator[str | None]:
+    """Name boxes beside those that hold the picture, and what follows them. `kept`: uuids that are not lost."""
     for box in top:
         if box.type == b"uuid":
             kind = data[box.start : box.start + 16]
-            if kind not in (_UUID_XMP, _UUID_EXIF):
+            if kind not in kept:
                 yield "Content Credentials (C2PA)" if kind == _C2PA else "data of other programs (uuid)"
         elif box.type == b"mpvd":
             yield "a film (motion photo)"
@@ -116,7 +118,7 @@ def look_jpeg2000(data: bytes) -> Facts:
         return Facts(_siz_depth(data))
     top = list(boxes(data))
     fields: dict[str, Any] = {}
-    names: list[str | None] = [*_beside(data, top)]
+    names: list[str | None] = [*_beside(data, top, kept=(_UUID_XMP, _UUID_EXIF))]
     for box in top:
         kind, body = data[box.start : box.start + 16], data[box.start + 16 : box.end]
         if box.type == b"uuid" and kind == _UUID_XMP:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
+from aecodec import sources
 from aecodec.errors import (
+    AecError,
     BadArgument,
-    InputMissing,
     NotAnImage,
     OutputUnwritable,
     TooLarge,
@@ -121,7 +122,7 @@ def _load(source: Any, max_pixels: int, frame: int | None) -> Picture:
             return _from_image(source, max_pixels, frame)
         image = cast(ImageFile.ImageFile, source)
     else:
-        data = read_source(source)
+        data = sources.read(source, check_beginning)
         image = _open(data)
     picture = _from_image(image, max_pixels, frame, modes.look(image, data))
     return replace(picture, left_out=picture.left_out + modes.colour_tags(image, data))
@@ -140,32 +141,6 @@ def _file_of(image: Image.Image) -> bytes:
     except (OSError, ValueError):  # closed, or a pipe
         return b""
     return data
-
-
-def read_source(source: Any) -> bytes:
-    """Give the bytes of a path or an open binary file, or bytes as they are.
-
-    Raises:
-        InputMissing: there is no such file, it is a folder, or it may not be read.
-        BadArgument: `source` is of another type.
-
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if isinstance(source, str | os.PathLike):
-        try:
-            return Path(source).read_bytes()
-        except (OSError, ValueError) as fault:  # ValueError: a zero byte in the name
-            reason = getattr(fault, "strerror", None) or fault
-            raise InputMissing(f"{source} cannot be read ({reason}): name a file that can") from fault
-    if hasattr(source, "read"):
-        data = source.read()
-        if isinstance(data, bytes | bytearray | memoryview):
-            return bytes(data)
-    raise BadArgument(
-        f"a {type(source).__name__} cannot be read: give a path, bytes or an open binary file; a picture may "
-        "also be a PIL image, a uint8 array or a uint8 torch tensor"
-    )
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -275,6 +250,16 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise TruncatedImage(f"the {promised} picture is cut short or damaged: get it again")
     reason = "this is no picture that Pillow can read" if data else "the file is empty"
     raise NotAnImage(f"{reason}: give a picture file")
+
+
+def check_beginning(head: bytes) -> None:
+    """Raise NotAnImage where no picture file can begin like this."""
+    try:
+        _open(head)
+    except NotAnImage:
+        raise
+    except AecError:  # a beginning is cut short
+        pass
 
 
 def _register_heif() -> None:

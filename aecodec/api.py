@@ -4,8 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aecodec import sources
 from aecodec.file import container
-from aecodec.picture import pictures
 from aecodec.weights import name_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def decode(
 
 def info(data: bytes | str | Path) -> dict[str, Any]:
     """What an .aec file says of itself, as JSON values; needs no weights and no torch. Raises FormatError."""
-    data = pictures.read_source(data)
+    data = sources.read(data, container.check_beginning)
     header, _ = container.read_header(data)
     parts = container.layout(data)
     return {

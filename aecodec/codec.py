@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aecodec import sources
 from aecodec.devices import allows_fast, pick_device
 from aecodec.encoder import rate
 from aecodec.encoder.encode import encode_batch, encode_tiles
@@ -105,7 +106,7 @@ class Codec:
         """
         if to not in ("pil", "numpy", "torch", "latents"):
             raise BadArgument(f"to={to!r}: give 'pil', 'numpy', 'torch' or 'latents'")
-        data = pictures.read_source(data)
+        data = sources.read(data, container.check_beginning)
         if to == "latents":
             if region is not None:
                 raise BadArgument("latents are given of the whole picture: leave out the region")
@@ -123,7 +124,7 @@ class Codec:
 
         Raises what `decode` raises, for the first item that cannot be decoded.
         """
-        batch = self.decompress_batch([pictures.read_source(item) for item in items])
+        batch = self.decompress_batch([sources.read(item, container.check_beginning) for item in items])
         return [_as_tensor(pictures.upright(one).samples).to(self.device, copy=True) for one in batch]
 
     def compress(
@@ -250,14 +251,14 @@ class Codec:
 
         Raises what `decode` raises where nothing can be salvaged: the header is damaged, or every tile.
         """
-        data = pictures.read_source(data)
+        data = sources.read(data, container.check_beginning)
         header, _ = self._look(data)
         with exact():
             return salvage.salvage(self._model_of(header), data)
 
     def verify(self, data: bytes | str | Path) -> None:
         """Check all of a file, down to the latents, without drawing it. Raises what `decode` raises."""
-        file = self._read(pictures.read_source(data))
+        file = self._read(sources.read(data, container.check_beginning))
         with exact():
             check(self._model_of(file.header), file)
 

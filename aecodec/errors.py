@@ -4,6 +4,8 @@ A message is one sentence that says what is wrong and what to do. Codes 0, 1 and
 unexpected faults and to wrong usage of the command line; the codes below never change their meaning.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -11,6 +13,15 @@ class AecError(Exception):
     """Base of every error that aecodec raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Put the name of a file before the message of an AecError: what raises it does not know the name."""
+    try:
+        yield
+    except AecError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 # What came in

@@ -1,27 +1,29 @@
-"""What the commands read and write: standard streams, default names, output that is whole or not there."""
+"""What the commands read and write: standard streams, and files, which are whole or not there."""
 
 import errno
 import os
+import re
 import secrets
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
 
-from aecodec.errors import AecError, InputMissing, OutputExists, OutputUnwritable
+from aecodec import sources
+from aecodec.errors import OutputExists, OutputUnwritable, about
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None
 
 STREAM = "-"  # standard input as IN, standard output as OUT
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@contextmanager
-def about(name: str) -> Iterator[None]:
-    """Put the name of a file before the message of an AecError: the modules below do not know it."""
-    try:
-        yield
-    except AecError as error:
-        raise type(error)(f"{name}: {error}") from error
 
 
 def shown(name: str, stream: str = "standard input") -> str:
@@ -29,19 +31,20 @@ def shown(name: str, stream: str = "standard input") -> str:
     return stream if name == STREAM else name
 
 
-def read(name: str) -> bytes:
+def read(name: str, fits: sources.Fits) -> bytes:
     """Read a whole file, or standard input for "-".
 
+    Args:
+        name: as the person gave it.
+        fits: asked about the beginning of what may have no end; raises an AecError if that cannot be right.
+
     Raises:
-        InputMissing: there is no such file, it is a folder, or it may not be read.
+        InputMissing: there is no such file, it is a folder, or it cannot be read.
+        TooLarge: it is longer than any picture.
 
     """
-    if name == STREAM:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(name).read_bytes()
-    except OSError as fault:
-        raise InputMissing(f"{name}: {_reason(fault)}: name a file that can be read") from fault
+    with about(shown(name)):
+        return sources.read_standard_input(fits) if name == STREAM else sources.read(name, fits)
 
 
 def check_output(source: str, target: str, force: bool, in_tree: bool = False) -> None:
@@ -51,9 +54,14 @@ def check_output(source: str, target: str, force: bool, in_tree: bool = False) -
 
     Raises:
         OutputExists: the file is there and `force` is false, or it is the input itself.
-        OutputUnwritable: it is a folder, or its folder is missing or not writable.
+        OutputUnwritable: it is a folder, its folder is missing or not writable, or it is a terminal and
+            `force` is false.
 
     """
+    if target == STREAM and sys.stdout.isatty() and not force:
+        raise OutputUnwritable(
+            "standard output is a terminal, and this is no text: name a file with -o, or insist with --force"
+        )
     if target == STREAM or _is_device(target):
         return
     try:
@@ -91,12 +99,11 @@ def _check_path(source: str, target: str, path: Path, force: bool) -> None:
     if source != STREAM and path.exists() and Path(source).exists() and path.samefile(source):
         raise OutputExists(f"{target}: this is the input itself: name another output with -o")
     if path.is_dir():
-        raise OutputUnwritable(f"{target}: this is a folder: name a file in it")
+        raise OutputUnwritable(f"{target}: this is a folder: write into it with -O {target}")
+    if target.endswith((os.sep, os.altsep or os.sep)):
+        raise OutputUnwritable(f"{target}: there is no such folder: make and fill it with -O {target}")
     if path.is_file() and not force:
-        raise OutputExists(
-            f"{target}: the file exists: overwrite it with --force, pass it by with --skip-existing, or name "
-            "another output"
-        )
+        raise _exists(target)
 
 
 def _check_folder(target: str, folder: Path) -> None:
@@ -106,12 +113,21 @@ def _check_folder(target: str, folder: Path) -> None:
         raise OutputUnwritable(f"{target}: the folder {folder} may not be written to: choose another")
 
 
-def write(target: str, data: bytes | memoryview, like: str | None = None) -> None:
+def _exists(target: str) -> OutputExists:
+    return OutputExists(
+        f"{target}: the file exists: overwrite it with --force, pass it by with --skip-existing, or name "
+        "another output"
+    )
+
+
+def write(target: str, data: bytes | memoryview, like: str | None = None, replace: bool = True) -> None:
     """Write the output whole or not at all: a run that fails or is stopped leaves nothing behind.
 
-    `like`: a file whose times of access and modification the output gets; its folders are made.
+    `like`: a file whose times of access and modification the output gets; its folders are made. `replace`:
+    whatever has the name; otherwise of several runs at a time that write this output one succeeds.
 
     Raises:
+        OutputExists: the file is there and `replace` is false.
         OutputUnwritable: it cannot be written, for the disk is full or another reason.
         BrokenPipeError: nobody reads standard output any more.
 
@@ -126,31 +142,92 @@ def write(target: str, data: bytes | memoryview, like: str | None = None) -> Non
             path = Path(os.path.realpath(target))  # a link stays, what it points to is replaced
             if like:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            _write_file(path, data, os.stat(like) if like else None)
+            _write_file(path, data, os.stat(like) if like else None, replace)
     except BrokenPipeError:
         raise
+    except FileExistsError as fault:
+        raise _exists(target) from fault
     except OSError as fault:
-        name = shown(target, "standard output")
-        hint = "free some space" if fault.errno in DISK_FULL else "choose another output"
-        raise OutputUnwritable(f"{name}: {_reason(fault)}: {hint}") from fault
+        raise unwritable(shown(target, "standard output"), fault) from fault
 
 
-def _write_file(path: Path, data: bytes | memoryview, like: os.stat_result | None) -> None:
-    part = path.with_name(f".aec-{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a crash of the machine may leave an empty file under the new name
+def unwritable(name: str, fault: OSError) -> OutputUnwritable:
+    """The error that says why an output cannot be written."""
+    hint = "free some space" if fault.errno in DISK_FULL else "choose another output"
+    return OutputUnwritable(f"{name}: {_reason(fault)}: {hint}")
+
+
+def _write_file(path: Path, data: bytes | memoryview, like: os.stat_result | None, replace: bool) -> None:
+    _sweep(path.parent)
+    with _part(path.parent) as (part, file):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())  # else a crash of the machine may leave an empty file under the new name
         if like:
             os.utime(part, ns=(like.st_atime_ns, like.st_mtime_ns))
-        if path.exists():
-            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        if fcntl is None:
+            file.close()  # Windows renames no file that is open
+        if replace:
+            if path.exists():
+                part.chmod(stat.S_IMODE(path.stat().st_mode))
+            part.replace(path)
+        else:
+            _add(part, path)
+
+
+def _add(part: Path, path: Path) -> None:
+    """Give a file a name that no other file has. Raises FileExistsError."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        path.touch(exist_ok=False)
         part.replace(path)
-    except BaseException:  # KeyboardInterrupt and Terminated too
+
+
+# Files that are not finished are locked for as long as the process lives that writes them.
+
+_PART = re.compile(r"\.aec-[0-9a-f]{16}\.part")
+
+
+@contextmanager
+def _part(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file in a folder, removed at the end unless it has been renamed."""
+    part = folder / f".aec-{secrets.token_hex(8)}.part"
+    try:
+        with open(part, "xb") as file:
+            _lock(file)
+            if part.exists():
+                yield part, file
+                return
+    finally:  # after KeyboardInterrupt and Terminated, too
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise
+    with _part(folder) as another:  # a run that swept just then took it for one that was left behind
+        yield another
+
+
+def _lock(file: BinaryIO, wait: bool = True) -> bool:
+    """Lock a file; say whether that was possible: not every file system has locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed have left in a folder; once a process is enough."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _PART.fullmatch(entry.name):
+                with suppress(OSError), open(entry.path, "rb") as file:
+                    if _lock(file, wait=False):
+                        os.unlink(entry.path)
 
 
 def is_disk_full(fault: BaseException | None) -> bool:
@@ -162,9 +239,3 @@ def is_disk_full(fault: BaseException | None) -> bool:
 
 def _reason(fault: OSError) -> str:
     return (fault.strerror or str(fault) or type(fault).__name__).lower()
-
-
-def silence_stdout() -> None:
-    """Let what is still buffered for a closed pipe go nowhere, or Python complains of it at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,6 @@
 """A small picture file of each format that Pillow reads, and the pieces to make others of.
 
-files() -> by Pillow's name of the format: files. Pillow writes what it can, the others is made here.
+files() -> by Pillow's name of the format: files. Pillow writes what it can, others are made here.
 """
 
 import io
@@ -47,7 +47,7 @@ def tiff(
 def tiff_of_pages(
     pages: Sequence[tuple[np.ndarray, dict[int, Any], dict[str, Any]]], order="<", big=False
 ) -> bytes:
-    """Pages of samples uint8 or uint16 [H, W, C], tags that replace others, and layout as for _layout_tags."""
+    """Pages: samples uint8 or uint16 [H, W, C], tags that replace others, layout as for _layout_tags."""
     word = "Q" if big else "I"
     mark = b"II" if order == "<" else b"MM"
     out = bytearray(

@@ -340,7 +340,7 @@ REFUSED = {
     "text": (b"hello", NotAec, "no .aec file"),
     "line feeds": (FULL.replace(b"\r\n", b"\n"), NotAec, "line endings"),
     "more returns": (FULL.replace(b"\n", b"\r\n"), NotAec, "line endings"),
-    "no bytes": (b"", Truncated, "magic at byte 0"),
+    "no bytes": (b"", Truncated, "the file is empty"),
     "version 2": (file(version=b"\x02"), UnsupportedVersion, "version 2"),
     "version 2 of another shape": (b"\x8eAEC\r\n\x02", UnsupportedVersion, "version 2"),
     "version 0": (file(version=b"\x00"), UnsupportedVersion, "version 0"),

@@ -14,7 +14,7 @@ from aecodec.cli.many.plan import Job, Kind, make_plan
 from aecodec.cli.many.report import Outcome
 from aecodec.cli.many.work import Work
 from aecodec.cli.options import Batch
-from aecodec.errors import BadQuality, BadWeights, NoGpu, UnknownModel
+from aecodec.errors import BadQuality, BadWeights, NoGpu, UnknownModel, about
 
 if TYPE_CHECKING:
     from aecodec.picture.pictures import Picture
@@ -129,12 +129,12 @@ class Compression(Work):
         """Read one picture."""
         assert job.target
         output.check_output(job.source, job.target, self.force, self.in_tree)
-        original = output.read(job.source)
+
+        from aecodec.picture import opening, pictures  # not above: `aec --help` and `aec info` do without torch
+
+        original = output.read(job.source, opening.check_beginning)
         outcome.bytes_in, outcome.quality = len(original), self.rate.get("quality")
-
-        from aecodec.picture import pictures  # not above: `aec --help` and `aec info` do without torch
-
-        with output.about(outcome.file):
+        with about(outcome.file):
             picture = pictures.load(original, frame=self.frame, strict=self.strict)
             return Read(len(original), pictures.stripped(picture) if self.strip else picture)
 
@@ -152,7 +152,7 @@ class Compression(Work):
     def write(self, job: Job, outcome: Outcome, item: "Read", made: bytes) -> None:
         """Write one .aec file."""
         assert job.target
-        output.write(job.target, made, like=job.source if self.in_tree else None)
+        output.write(job.target, made, job.source if self.in_tree else None, replace=self.force)
         outcome.bytes_out = len(made)
         outcome.describe(made)
         notes = _notes(item.picture, item.size, len(made))

@@ -13,6 +13,8 @@ from aecodec.cli.many.plan import AEC_FILES, Job, make_plan
 from aecodec.cli.many.report import Outcome
 from aecodec.cli.many.work import Work
 from aecodec.cli.options import Batch
+from aecodec.errors import about
+from aecodec.file import container
 
 if TYPE_CHECKING:
     from aecodec.picture.pictures import Picture
@@ -96,9 +98,9 @@ class Decompression(Work):
         """Read one file."""
         assert job.target and outcome.output
         output.check_output(job.source, job.target, self.force, self.in_tree)
-        data = output.read(job.source)
+        data = output.read(job.source, container.check_beginning)
         outcome.bytes_in = len(data)
-        with output.about(outcome.output):
+        with about(outcome.output):
             self._format(job.target)
         return data
 
@@ -118,9 +120,10 @@ class Decompression(Work):
         assert job.target and outcome.output
         picture, damaged = made
         format, encoded = self._format(job.target), io.BytesIO()
-        with output.about(outcome.output):
+        with about(outcome.output):
             lost = pictures.save(picture, encoded, format)
-        output.write(job.target, encoded.getbuffer(), like=job.source if self.in_tree else None)
+        like = job.source if self.in_tree else None
+        output.write(job.target, encoded.getbuffer(), like, replace=self.force)
 
         outcome.bytes_out = encoded.tell()
         outcome.describe(item)

@@ -1,9 +1,8 @@
 """How a command ends when it does not end well: faults as messages and exit codes, and signals."""
 
-import io
+import errno
 import logging
 import signal
-import sys
 import traceback
 import warnings
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 from aecodec.errors import AecError, SomeFailed, TooLarge
 
-UNEXPECTED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141  # the last two are what a shell gives for the signals
+UNEXPECTED, INTERRUPTED = 1, 130  # the second is what a shell gives for the signal
 
 _ENDING = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))  # Windows has no SIGHUP
 
@@ -22,6 +21,7 @@ class Terminated(SystemExit):
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)  # as a shell says it
+        self.exit_code = 128 + number
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ def failure_of(fault: Exception) -> Failure:
         return Failure(kind, fault.exit_code, str(fault))
     if _is_out_of_memory(fault):
         return Failure(kind, TooLarge.exit_code, "there is not enough memory for this picture")
+    if isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE):
+        reason = "too many files are open: allow more (ulimit -n), or work on fewer at a time (--jobs)"
+        return Failure(kind, TooLarge.exit_code, reason)
     last = traceback.extract_tb(fault.__traceback__)[-1]
     where = f"{last.filename}, line {last.lineno}"
     message = f"a fault in aecodec, please report it: {kind}: {fault} ({where})"
@@ -59,14 +62,12 @@ def _is_out_of_memory(fault: Exception) -> bool:
 
 
 def prepare_process() -> None:
-    """Let signals that end the process clean up first, silence Pillow's warnings, print any file name."""
+    """Let signals that end the process clean up first, and silence Pillow's warnings."""
     for number in _ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:  # not where nohup ignores it
             signal.signal(number, _terminate)
     warnings.filterwarnings("ignore", module="PIL")  # oddities in picture files are no news for a person
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file name may be no text
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from aecodec import output
+from aecodec.cli import streams
 from aecodec.cli.faults import exit_code
-from aecodec.errors import AecError
+from aecodec.errors import AecError, about
+from aecodec.file import container
 
 
 @click.command(epilog="Example: aec info --json holiday.aec")
@@ -21,12 +23,12 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
     for source in sources:
         name = output.shown(source)
         try:
-            data = output.read(source)
-            with output.about(name):
+            data = output.read(source, container.check_beginning)
+            with about(name):
                 facts = aecodec.info(data)
         except AecError as fault:
             codes.add(fault.exit_code)
-            click.echo(f"aec: {fault}", err=True)
+            streams.say(f"aec: {fault}")
         else:
             click.echo(json.dumps({"file": name} | facts) if as_json else _describe(name, facts))
     click.get_current_context().exit(exit_code(codes))
@@ -54,7 +56,7 @@ def _describe(name: str, facts: dict[str, Any]) -> str:
         "tiles": f"{facts['tiles']} of up to {facts['tile_size']} x {facts['tile_size']} pixels",
         "format": f"version {facts['format_version']}",
     }
-    lines = [name, *(f"  {label:<8} {text}" for label, text in rows.items())]
+    lines = [streams.one_line(name), *(f"  {label:<8} {text}" for label, text in rows.items())]
     lines += [f"  {'section':<16} {'offset':>10} {'bytes':>10}"]
     lines += [f"  {part['name']:<16} {part['offset']:>10} {part['bytes']:>10}" for part in facts["sections"]]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from aecodec.cli.many.plan import AEC_FILES, Job, make_plan
 from aecodec.cli.many.report import Outcome
 from aecodec.cli.many.work import Work
 from aecodec.cli.options import Batch
+from aecodec.file import container
 
 
 @click.command(epilog="Example: aec verify -r backup")
@@ -36,7 +37,7 @@ class Verification(Work):
 
     def read(self, job: Job, outcome: Outcome) -> bytes:
         """Read one file."""
-        data = output.read(job.source)
+        data = output.read(job.source, container.check_beginning)
         outcome.bytes_in = len(data)
         return data
 

@@ -7,7 +7,7 @@ Whatever the bytes, reading raises nothing but FormatError, in time and memory t
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from aecodec.errors import (
     NotAec,
     ReservedBits,
     TrailingBytes,
+    Truncated,
     UnknownSection,
     UnsupportedVersion,
 )
@@ -261,6 +262,12 @@ def read_header(data: Bytes) -> tuple[Header, int]:
     return header, cursor.at
 
 
+def check_beginning(head: bytes) -> None:
+    """Raise what `read_header` does, unless it is that more bytes are needed."""
+    with suppress(Truncated):
+        read_header(head)
+
+
 def read_index(data: Bytes) -> Index:
     """Header and index alone, so that `read_tile` can fetch any tile; the sections may be damaged or missing.
 
@@ -349,6 +356,8 @@ def _view(data: Bytes) -> memoryview:
 
 def _check_magic(cursor: Cursor) -> None:
     start = bytes(cursor.view[: len(MAGIC) + 1])
+    if not start:
+        raise Truncated(f"the file is empty: {AGAIN}")
     if start.startswith((b"\x8eAEC\n", b"\x8eAEC\r\r\n")):
         raise NotAec("the line endings of the file were converted on its way: copy it again in binary mode")
     if not start.startswith(MAGIC[: len(start)]):

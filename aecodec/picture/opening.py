@@ -82,6 +82,16 @@ def open_file(data: bytes) -> ImageFile.ImageFile:
     raise NotAnImage(f"{reason}: give a picture file")
 
 
+def check_beginning(head: bytes) -> None:
+    """Raise NotAnImage where no picture file can begin like this."""
+    try:
+        open_file(head)
+    except NotAnImage:
+        raise
+    except AecError:  # a beginning is cut short
+        pass
+
+
 def _register_heif() -> None:
     """Let Pillow read HEIC if the plugin is installed."""
     with contextlib.suppress(ImportError):

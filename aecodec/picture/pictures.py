@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from aecodec.errors import BadArgument, InputMissing, OutputUnwritable, TooLarge, UnsupportedPicture
+from aecodec import sources
+from aecodec.errors import BadArgument, OutputUnwritable, TooLarge, UnsupportedPicture
 from aecodec.picture import formats, metadata, modes, opening
 
 Pixels = npt.NDArray[np.uint8]
@@ -105,7 +106,7 @@ def _load(source: Any, max_pixels: int, frame: SupportsIndex | None) -> Picture:
     if isinstance(source, Image.Image):
         data = _file_of(source)
         return _from_image(source, max_pixels, frame, data, metadata.changed(source, data))
-    data = read_source(source)
+    data = sources.read(source, opening.check_beginning)
     return _from_image(opening.open_file(data), max_pixels, frame, data)
 
 
@@ -122,32 +123,6 @@ def _file_of(image: Image.Image) -> bytes:
     except (OSError, ValueError):  # closed, or a pipe
         return b""
     return data
-
-
-def read_source(source: Any) -> bytes:
-    """Give the bytes of a path or an open binary file, or bytes as they are.
-
-    Raises:
-        InputMissing: there is no such file, it is a folder, or it may not be read.
-        BadArgument: `source` is of another type.
-
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if isinstance(source, str | os.PathLike):
-        try:
-            return Path(source).read_bytes()
-        except (OSError, ValueError) as fault:  # ValueError: a zero byte in the name
-            reason = getattr(fault, "strerror", None) or fault
-            raise InputMissing(f"{source} cannot be read ({reason}): name a file that can") from fault
-    if hasattr(source, "read"):
-        data = source.read()
-        if isinstance(data, bytes | bytearray | memoryview):
-            return bytes(data)
-    raise BadArgument(
-        f"a {type(source).__name__} cannot be read: give a path, bytes or an open binary file; a picture may "
-        "also be a PIL image, a uint8 array or a uint8 torch tensor"
-    )
 
 
 def to_pil(picture: Picture) -> Image.Image:

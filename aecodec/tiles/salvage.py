@@ -11,7 +11,7 @@ from functools import partial
 from aecodec.errors import AecError, Damaged, FormatError, LatentsMismatch, Truncated, UnknownSection
 from aecodec.file import container
 from aecodec.file.container import Bytes, Header, Index
-from aecodec.file.fields import CRC_BYTES, MAX_LEB_BYTES, Cursor
+from aecodec.file.fields import AGAIN, CRC_BYTES, MAX_LEB_BYTES, Cursor
 from aecodec.networks.model import Model
 from aecodec.picture.pictures import Picture, of_samples
 from aecodec.tiles.drawing import Lost, draw_alpha, draw_tiles
@@ -46,6 +46,8 @@ def salvage(model: Model | None, data: Bytes) -> Salvaged:
     lost: Lost = {}
     samples = draw_tiles(model, header, partial(container.read_tile, data, index=index), whole, lost)
     if len(lost) == len(index.tiles) - 1:
+        if isinstance(lost[0], Damaged | Truncated):
+            raise type(lost[0])(f"nothing of the picture is intact: {AGAIN}") from lost[0]
         raise lost[0]
     hidden: Lost = {}
     alpha = draw_alpha(header, partial(container.read_alpha, data, index=index), whole, hidden)

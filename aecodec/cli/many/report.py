@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
-import click
-
+from aecodec.cli import streams
 from aecodec.cli.faults import Failure, exit_code
 from aecodec.cli.many.plan import Plan, listed
 
@@ -111,7 +110,7 @@ class Report(AbstractContextManager["Report"]):
         if self.bar is not None:
             self.bar.close()
         if self.plan.many:
-            click.echo(f"aec: {self._summary()}", err=True)
+            streams.say(f"aec: {self._summary()}")
 
     @property
     def exit_code(self) -> int:
@@ -122,7 +121,7 @@ class Report(AbstractContextManager["Report"]):
 
     def _say(self, line: str, err: bool = True) -> None:
         with self.bar.external_write_mode(file=sys.stderr) if self.bar is not None else nullcontext():
-            click.echo(line, err=err)
+            streams.say(line, err)
 
     def _sizes(self) -> str:
         sizes = f"{self.bytes_in / 1e6:.2f} MB"

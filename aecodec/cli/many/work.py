@@ -14,7 +14,7 @@ from aecodec.cli import options
 from aecodec.cli.faults import failure_of
 from aecodec.cli.many.plan import Job
 from aecodec.cli.many.report import Outcome
-from aecodec.errors import AecError, NoGpu
+from aecodec.errors import AecError, NoGpu, about
 
 if TYPE_CHECKING:
     from aecodec.codec import Codec
@@ -55,7 +55,7 @@ class Work(ABC):
 
     def finish(self, job: Job, outcome: Outcome, item: Any) -> None:
         """Convert and write one item alone."""
-        with output.about(outcome.file):
+        with about(outcome.file):
             (made,) = self.convert([item])
         self.write(job, outcome, item, made)
 

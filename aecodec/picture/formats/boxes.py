@@ -94,7 +94,7 @@ def _properties(data: bytes, held: list[Box]) -> Iterator[str | None]:
 
 
 def _beside(data: bytes, top: list[Box], kept: tuple[bytes, ...] = ()) -> Iterator[str | None]:
-    """Name boxes beside those that hold the picture, and what follows them. `kept`: uuids that are not lost."""
+    """Name boxes beside those that hold the picture, and what follows. `kept`: uuids that are not lost."""
     for box in top:
         if box.type == b"uuid":
             kind = data[box.start : box.start + 16]

@@ -130,7 +130,8 @@ class Compression(Work):
         assert job.target
         output.check_output(job.source, job.target, self.force, self.in_tree)
 
-        from aecodec.picture import opening, pictures  # not above: `aec --help` and `aec info` do without torch
+        # Not above: `aec --help` and `aec info` do without torch.
+        from aecodec.picture import opening, pictures
 
         original = output.read(job.source, opening.check_beginning)
         outcome.bytes_in, outcome.quality = len(original), self.rate.get("quality")

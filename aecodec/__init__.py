@@ -1,6 +1,6 @@
 """aecodec: a learned image codec whose files open on any machine.
 
-`import aecodec` is quick and brings no torch; the codec is loaded when it is first used.
+`import aecodec` is quick; the codec is loaded when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any

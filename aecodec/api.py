@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @cache
 def _codec(model: str | Path | None, device: str) -> "Codec":
     """One codec for each choice of model and device, so that calls after the first are quick."""
-    from aecodec.codec import Codec  # brings torch, which `info` does without
+    from aecodec.codec import Codec  # not above: `info` does without the networks
 
     return Codec(model, device)
 
@@ -87,7 +87,7 @@ def decode(
 
 
 def info(data: bytes | str | Path) -> dict[str, Any]:
-    """What an .aec file says of itself, as JSON values; needs no weights and no torch. Raises FormatError."""
+    """What an .aec file says of itself, as JSON values; needs no weights. Raises FormatError."""
     data = sources.read(data, container.check_beginning)
     header, _ = container.read_header(data)
     parts = container.layout(data)

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from aecodec import sources
-from aecodec.devices import allows_fast, pick_device
+from aecodec import engines, sources
+from aecodec.devices import need_torch, pick_device
 from aecodec.encoder import rate
 from aecodec.encoder.encode import encode_batch, encode_tiles
 from aecodec.encoder.rate import Goal
+from aecodec.engines.engine import Engine
 from aecodec.errors import BadArgument, BadQuality, Damaged, TargetOutOfReach
 from aecodec.file import container
 from aecodec.file.container import Container, Header, Tile
@@ -25,7 +24,7 @@ from aecodec.networks.load import load
 from aecodec.networks.model import Model
 from aecodec.picture import pictures
 from aecodec.picture.pictures import MAX_PIXELS, Picture
-from aecodec.threads import exact, in_order, workers
+from aecodec.threads import in_order, workers
 from aecodec.tiles import alpha, batches, lossless, memory, salvage
 from aecodec.tiles.drawing import check, draw_alpha, draw_tiles
 from aecodec.tiles.grid import Box, region_box
@@ -35,6 +34,7 @@ from aecodec.weights import Weights, find, find_by_id
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
 Target = Literal["pil", "numpy", "torch", "latents"]
 Precision = Literal["float32", "fast"]
@@ -73,6 +73,7 @@ class Codec:
         self.model, self.device, self.max_pixels = model, pick_device(device), max_pixels
         self.precision = precision
         self._made_from = model, device, max_pixels, precision
+        self._engine: Engine | None = None
         self._loaded: dict[tuple[Path, bytes, bytes], Model] = {}
         self._lock = threading.Lock()
 
@@ -119,7 +120,7 @@ class Codec:
             return _as_tensor(samples)
         return samples[:, :, 0] if samples.shape[2] == 1 else samples
 
-    def decode_batch(self, items: Sequence[bytes | str | Path]) -> list[Tensor]:
+    def decode_batch(self, items: Sequence[bytes | str | Path]) -> "list[Tensor]":
         """Decode each item into uint8 [C, H, W] on the codec's device; their sizes may differ.
 
         Raises what `decode` raises, for the first item that cannot be decoded.
@@ -156,8 +157,7 @@ class Codec:
         file = _frame(model, picture, model.level(_checked(quality)))
         if goal is not None:
             return self._sought(model, picture, file, goal, effort)
-        with exact():
-            tiles = tuple(encode_tiles(model, alpha.filled(picture), file.header, effort))
+        tiles = tuple(encode_tiles(model, alpha.filled(picture), file.header, effort))
         return self._finished(picture, replace(file, tiles=tiles))
 
     def _sought(self, model: Model, picture: Picture, file: Container, goal: Goal, effort: int) -> bytes:
@@ -168,9 +168,8 @@ class Codec:
             if small is not None:
                 return container.write(small)
         try:
-            with exact():
-                pixels, pack = alpha.filled(picture), partial(_write, file)
-                data = rate.encode(model, pixels, file.header, pack, goal, effort)
+            pixels, pack = alpha.filled(picture), partial(_write, file)
+            data = rate.encode(model, pixels, file.header, pack, goal, effort)
         except TargetOutOfReach:
             if goal.unit != "dB" or self.model is not None:
                 raise
@@ -218,10 +217,9 @@ class Codec:
         if region is None:
             container.read(data)  # all of it is checked before anything is drawn
         index = container.read_index(data)
-        with exact():
-            samples = draw_tiles(
-                self._model_of(header), header, partial(container.read_tile, data, index=index), box
-            )
+        samples = draw_tiles(
+            self._model_of(header), header, partial(container.read_tile, data, index=index), box
+        )
         opacity = draw_alpha(header, partial(container.read_alpha, data, index=index), box)
         return pictures.of_samples(samples, header.channels, opacity, container.read_metadata(data, index))
 
@@ -253,14 +251,12 @@ class Codec:
         """
         data = sources.read(data, container.check_beginning)
         header, _ = self._look(data)
-        with exact():
-            return salvage.salvage(self._model_of(header), data)
+        return salvage.salvage(self._model_of(header), data)
 
     def verify(self, data: bytes | str | Path) -> None:
         """Check all of a file, down to the latents, without drawing it. Raises what `decode` raises."""
         file = self._read(sources.read(data, container.check_beginning))
-        with exact():
-            check(self._model_of(file.header), file)
+        check(self._model_of(file.header), file)
 
     def _spread(self, work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
         """What `work` makes of each item, in a few threads."""
@@ -292,8 +288,7 @@ class Codec:
                 f"tile {without[0]} is lossless and has no latents: decode the pixels, or encode them anew "
                 "with a named model, which then codes every tile"
             )
-        with exact():
-            return read_latents(model, file)
+        return read_latents(model, file)
 
     def _look(self, data: bytes, region: Region | None = None) -> tuple[Header, Box]:
         """The header, and the box of a region or of the whole picture, which is not too large to decode."""
@@ -323,10 +318,11 @@ class Codec:
 
     def _load(self, weights: Weights) -> Model:
         key = weights.path, weights.entropy_id, weights.synthesis_id  # a file may have been replaced
-        with self._lock, torch.device("cpu"), torch.inference_mode(False):
+        with self._lock:
             if key not in self._loaded:
-                fast = self.precision == "fast" and allows_fast(self.device)
-                self._loaded[key] = load(weights, self.device, fast)
+                if self._engine is None:
+                    self._engine = engines.choose(self.device, self.precision == "fast")
+                self._loaded[key] = load(weights, self._engine)
             return self._loaded[key]
 
 
@@ -379,8 +375,11 @@ def _picture(data: bytes, file: Container, samples: np.ndarray) -> Picture:
     return pictures.of_samples(samples[whole.slices], header.channels, opacity, container.read_metadata(data))
 
 
-def _as_tensor(samples: np.ndarray) -> Tensor:
+def _as_tensor(samples: np.ndarray) -> "Tensor":
     """Samples uint8 [H, W, C] -> [C, H, W]."""
+    need_torch("a tensor")
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(samples)).permute(2, 0, 1)
 
 

@@ -1,48 +1,64 @@
-"""Where networks run, and what the chip there can do."""
+"""Where networks run, and what the chip there can do. PyTorch is imported only where there may be a GPU."""
 
-import logging
+import ctypes
+import importlib.util
 from collections.abc import Callable, Mapping
 
-import torch
+from aecodec.errors import BadArgument, NoGpu, NoTorch
 
-from aecodec.errors import BadArgument, NoGpu
-
-log = logging.getLogger(__name__)
+DRIVERS = ("libcuda.so.1", "libamdhip64.so", "nvcuda.dll")  # of GPUs that PyTorch calls "cuda"
 
 
-def pick_device(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" stands for here. Raises NoGpu, BadArgument."""
+def pick_device(name: str) -> str:
+    """What "auto", "cpu" or "cuda" stands for here: "cpu" or "cuda". Raises NoGpu, BadArgument."""
     if name not in ("auto", "cpu", "cuda"):
         raise BadArgument(f"device {name!r}: give auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise NoGpu("there is no GPU that PyTorch can use here: use --device cpu or auto")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    if name == "cpu":
+        return name
+    if has_gpu():
+        return "cuda"
+    if name == "cuda":
+        raise NoGpu(
+            "there is no GPU that PyTorch can use here: use --device cpu or auto"
+            + ("" if has_torch() else ", or install PyTorch: pip install 'aecodec[torch]'")
+        )
+    return "cpu"
 
 
-def has_bfloat16(device: torch.device) -> bool:
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def need_torch(what: str, extra: str = "torch") -> None:
+    """Raise NoTorch, which says what needs PyTorch and how to install it, where it is missing."""
+    if not has_torch():
+        raise NoTorch(f"{what} needs PyTorch, which is not installed: pip install 'aecodec[{extra}]'")
+
+
+def has_gpu() -> bool:
+    """Whether PyTorch is installed and has a GPU; without a driver for one that is known at once."""
+    if not any(map(_is_there, DRIVERS)) or not has_torch():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _is_there(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def has_bfloat16(device: str) -> bool:
     """Whether a device multiplies in bfloat16; without that it would be slower than float32."""
-    if device.type == "cuda":
+    import torch
+
+    if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     ask: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
     capabilities = ask()  # older versions cannot tell
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
-def arithmetic(device: torch.device) -> torch.dtype:
-    """The float type that a device multiplies matrices in fastest: bfloat16 or float32."""
-    return torch.bfloat16 if has_bfloat16(device) else torch.float32
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """Where it is entered, networks compute in what `arithmetic` says."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
-
-
-def allows_fast(device: torch.device) -> bool:
-    """As `has_bfloat16`, for one who has asked for it: the log says where it is missing."""
-    has = has_bfloat16(device)
-    if not has:
-        log.info("%s has no bfloat16: float32 it is", device)
-    return has

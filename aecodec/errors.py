@@ -157,6 +157,12 @@ class NoGpu(AecError):
     exit_code = 24
 
 
+class NoTorch(AecError):
+    """What was asked for runs on PyTorch, which is not installed."""
+
+    exit_code = 26
+
+
 class TargetOutOfReach(AecError):
     """The model cannot make the picture as small, as large or as good as was asked for."""
 

@@ -4,7 +4,7 @@
     image.save("photo.aec", quality=75)             # effort=, target_size= and so on as for Codec.encode
 
 Pillow has no entry points: it knows a format once its plugin has been imported, and never before. The plugin
-asks for no torch until pixels are decoded or encoded.
+loads no codec until pixels are decoded or encoded.
 
 With ImageFile.LOAD_TRUNCATED_IMAGES what is intact of a damaged file is shown, and grey in place of the rest.
 Errors are those that callers of Pillow catch: OSError for a file that is damaged, cut short or made with a

@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import torch
 
 from aecodec.coding.rans import Decoder, Encoder
 from aecodec.coding.tables import TOTAL, Tables
+from aecodec.engines.numpy import NumpyEngine
 from aecodec.networks.photo.hyperprior import Hyperprior
 from aecodec.weights import find
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
-    tables = Hyperprior(find(arguments.model), torch.device("cpu")).entropy.tables
+    tables = Hyperprior(find(arguments.model), NumpyEngine()).entropy.tables
     rows = [measure(tables, count) for count in COUNTS]
     report = {"python": platform.python_version(), "tables": tables.count - 1, "rows": rows}
     (arguments.out / "coder.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from aecodec import Codec
+from aecodec import Codec, threads
 from aecodec.bench import inputs, published
 from aecodec.bench.results import points
 from aecodec.measure import metrics
@@ -49,7 +48,7 @@ def main() -> None:
         rows.append(row)
         print(json.dumps(row), flush=True)
     entropy_id = find(arguments.model).entropy_id.hex()
-    report = {"entropy_id": entropy_id, "threads": torch.get_num_threads(), "rows": rows, "curves": curves}
+    report = {"entropy_id": entropy_id, "threads": threads.allowed(), "rows": rows, "curves": curves}
     (RESULTS / "effort.json").write_text(json.dumps(report, indent=1) + "\n")
 
 

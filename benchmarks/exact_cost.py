@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from aecodec.coding.symbols import SIXTEENTHS, Coded, cheapest
 from aecodec.coding.tables import from_masses
+from aecodec.engines.numpy import NumpyEngine
 from aecodec.measure.bd import bd_rate
 from aecodec.networks.photo import latents
 from aecodec.networks.photo.hyperprior import Hyperprior
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model")
     arguments = parser.parse_args()
-    model = Hyperprior(find(arguments.model), torch.device("cpu"))
+    model = Hyperprior(find(arguments.model), NumpyEngine())
     masters = TrainedModel(model.architecture)
     import_weights(model.weights.path, masters)
     masters = masters.eval()
@@ -66,45 +66,42 @@ def photographs(folder: Path) -> list[np.ndarray]:
     return [x[: x.shape[0] // 64 * 64, : x.shape[1] // 64 * 64][:512, :512] for x in pictures]
 
 
-@torch.no_grad()
 def each(model: Hyperprior, masters: TrainedModel, x: np.ndarray, level: int) -> list[tuple[float, float]]:
     """(bpp, PSNR) of the integer path, with Gaussian tables, and of the float path."""
-    at = torch.tensor([float(level)])
-    y = model.analyse(torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255)
-    y = y * model.gain[level][:, None, None]
-    z = model.hyper_analysis(y, at)
+    gained = model.analyse(x[None]) * model.gain[level]
+    y, z = (np.moveaxis(part, 3, 1).copy() for part in (gained, model.hyper_latents(gained, level)))
     gaussian = replace(model.entropy, tables=from_masses(parametric_masses(model.architecture)))
     paths = []
     for entropy in (model.entropy, gaussian):
         (coded,) = latents.encode(entropy, y, z, level)
         bits = sum(entropy.tables.ideal_bits(symbols, indexes) for indexes, symbols in coded.groups)
-        paths.append((bits, torch.from_numpy(coded.y_hat)[None].float() / SIXTEENTHS))
+        paths.append((bits, coded.y_hat))
     (coded,) = latents.encode(model.entropy, y, z, level)
-    paths.append(float_path(model, masters, y, coded, at))
+    paths.append(float_path(model, masters, y, coded, level))
     return [finish(model, x, level, *path) for path in paths]
 
 
+@torch.no_grad()
 def float_path(
-    model: Hyperprior, masters: TrainedModel, y: Tensor, coded: Coded, at: Tensor
-) -> tuple[float, Tensor]:
-    """Bits and y_hat with means and scale indexes from the float masters."""
+    model: Hyperprior, masters: TrainedModel, y: np.ndarray, coded: Coded, level: int
+) -> tuple[float, np.ndarray]:
+    """Bits and y_hat in sixteenths with means and scale indexes from the float masters."""
     z_index, z = coded.groups[0]
     bits = model.entropy.tables.ideal_bits(z, z_index)
-    network = masters.masters.model()
     height, width = y.shape[2:]
     z_hat = torch.from_numpy(z.reshape(1, -1, -(-height // 4), -(-width // 4))).float()
-    features = network.features(z_hat, at, height, width)
-    mu, index = network.parameters(0, features, features, at)  # of models with one pass
-    indexes = index.round().clamp(0, model.architecture.scales - 1).to(torch.uint8).numpy().ravel()
-    symbols = cheapest((y - mu).numpy().ravel(), indexes, model.entropy.tables)
+    mu, index = (t.numpy() for t in masters.masters(z_hat, torch.tensor([float(level)]), height, width))
+    indexes = np.rint(index).clip(0, model.architecture.scales - 1).astype(np.uint8).ravel()
+    symbols = cheapest((y - mu).ravel(), indexes, model.entropy.tables)
     bits += model.entropy.tables.ideal_bits(symbols, indexes)
-    return bits, (torch.from_numpy(symbols).view_as(mu) + mu).float()
+    return bits, SIXTEENTHS * (symbols.reshape(mu.shape) + mu)[0]
 
 
-def finish(model: Hyperprior, x: np.ndarray, level: int, bits: float, y_hat: Tensor) -> tuple[float, float]:
+def finish(
+    model: Hyperprior, x: np.ndarray, level: int, bits: float, y_hat: np.ndarray
+) -> tuple[float, float]:
     """Synthesis and PSNR."""
-    x_hat = model.synthesis(y_hat / model.gain[level][:, None, None], torch.tensor([float(level)]))
-    pixels = (x_hat[0].permute(1, 2, 0) * 255).round().clamp(0, 255).numpy()
+    pixels = model.synthesise(model.scaled(y_hat, level)[None], level, 3)[0]
     mse = np.square(pixels.astype(np.float64) - x).mean()
     return bits / (x.shape[0] * x.shape[1]), 10 * float(np.log10(255**2 / mse))
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from process import measure
+
+from aecodec import threads
 
 LEAST = 12  # megapixels from which on the slope is taken: below, starting the process counts
 
@@ -33,7 +34,7 @@ def main() -> None:
         rows.append(both(arguments.picture, size))
         print(json.dumps(rows[-1]), flush=True)
     report = {
-        "threads": torch.get_num_threads(),
+        "threads": threads.allowed(),
         "rows": rows,
         "slope": {command: slope(rows, command) for command in ("compress", "decompress")},
     }

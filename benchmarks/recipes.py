@@ -24,7 +24,6 @@ import torch
 from lion_pytorch import Lion
 
 from aecodec.measure.bd import bd_rate
-from aecodec.networks.photo.architecture import Pass
 from aecodec.networks.photo.complexity import complexity
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.objective import TrainedModel
@@ -35,7 +34,6 @@ from aecodec.training.validation import Validation
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parent / "recipes" / "photo.toml"
-HALVES = (Pass(0, 160), Pass(160, 320))
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,6 @@ VARIANTS = {
         architecture={"analysis_blocks": (5, 1), "synthesis_blocks": (1, 3)}
     ),
     "entropy model half as wide again": Variant(architecture={"hyper_width": 384}),
-    "two passes": Variant(architecture={"passes": HALVES}),
 }
 
 

@@ -4,15 +4,15 @@
 
 The picture is scaled to each size (megapixels). For each number of threads, arithmetic and size: the median
 seconds from pixels to bytes (at effort 0, and at the default effort) and back, the seconds of each stage
-(benchmarks/stages.py; PNG files apart), the GFLOP/s of the transforms, and the share of the time that PyTorch
-spends in convolutions and products of matrices. The ceiling is what a product of 2048 x 2048 matrices and a
-1x1 convolution of 256 channels reach.
+(benchmarks/stages.py; PNG files apart), and the GFLOP/s of the transforms. The ceiling is what a product of
+2048 x 2048 matrices reaches on one thread.
 --record adds the run to results/speed.json.
 """
 
 import argparse
 import io
 import json
+import os
 import platform
 import subprocess
 import time
@@ -22,17 +22,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from stages import stopwatch
-from torch.profiler import ProfilerActivity, profile
 
-from aecodec import Codec
+from aecodec import Codec, threads
 from aecodec.bench import codecs
-from aecodec.networks.load import load
+from aecodec.engines.blas import one_thread
+from aecodec.engines.numpy import NumpyEngine
 from aecodec.networks.photo.architecture import Architecture
 from aecodec.networks.photo.complexity import complexity
+from aecodec.networks.photo.hyperprior import Hyperprior
 from aecodec.picture import pictures
 from aecodec.weights import find
 
@@ -54,11 +56,11 @@ def main() -> None:
     sizes = [float(size) for size in arguments.sizes.split(",")]
     with Image.open(arguments.picture) as image:
         images = {size: image.convert("RGB").resize(SIZES[size], Image.Resampling.LANCZOS) for size in sizes}
-    threads = sorted({1, torch.get_num_threads()})
-    run: dict[str, Any] = {**where(), "ceiling": [ceiling(count) for count in threads], "rows": []}
-    print(json.dumps(run["ceiling"], indent=1))
+    counts = sorted({1, threads.allowed()})
+    run: dict[str, Any] = {**where(), "ceiling_gflops": ceiling(), "rows": []}
+    print("ceiling:", run["ceiling_gflops"], "GFLOP/s")
     for size, image in images.items():
-        run["rows"] += [show(row) for row in ours(size, image, threads)]
+        run["rows"] += [show(row) for row in ours(size, image, counts)]
         if arguments.rivals and size <= RIVALS_UP_TO:
             run["rows"] += [show(row) for row in rivals(size, image)]
     if arguments.record:
@@ -85,31 +87,23 @@ def where() -> dict[str, Any]:
 # The ceiling
 
 
-def ceiling(threads: int) -> dict[str, float]:
-    """GFLOP/s of large products and convolutions."""
-    torch.set_num_threads(threads)
-    found: dict[str, float] = {"threads": threads}
-    side, channels = 2048, 256
-    for dtype in (torch.float32, torch.bfloat16):
-        name = str(dtype).removeprefix("torch.")
-        a, b = torch.randn(2, side, side).to(dtype)
-        found[f"matrices_{name}"] = round(2e-9 * side**3 / seconds(partial(torch.mm, a, b)))
-        x = torch.randn(1, channels, 128, 128).to(dtype).contiguous(memory_format=torch.channels_last)
-        weight = torch.randn(channels, channels, 1, 1).to(dtype)
-        flops = 2e-9 * 128**2 * channels**2
-        found[f"convolution_{name}"] = round(flops / seconds(partial(F.conv2d, x, weight, dilation=2)))
-    return found
+def ceiling() -> int:
+    """GFLOP/s of a large product of matrices in float32 on one thread."""
+    side = 2048
+    a, b = np.random.default_rng(0).random((2, side, side), dtype=np.float32)
+    with one_thread():
+        return round(2e-9 * side**3 / seconds(partial(np.matmul, a, b)))
 
 
 # Ours
 
 
-def ours(size: float, image: Image.Image, threads: list[int]) -> list[dict[str, Any]]:
+def ours(size: float, image: Image.Image, counts: list[int]) -> list[dict[str, Any]]:
     """A row for each number of threads and arithmetic, and for a GPU if there is one."""
-    places = [("cpu", count) for count in threads] + ([("cuda", 1)] if torch.cuda.is_available() else [])
+    places = [("cpu", count) for count in counts] + ([("cuda", 1)] if torch.cuda.is_available() else [])
     rows = []
     for device, count in places:
-        torch.set_num_threads(count)
+        os.environ["OMP_NUM_THREADS"] = str(count)
         for precision in ("float32", "fast"):
             codec = Codec("photo", device, precision=precision)
             row = {"codec": f"aec {precision}", "device": device, "threads": count, "megapixels": size}
@@ -118,7 +112,7 @@ def ours(size: float, image: Image.Image, threads: list[int]) -> list[dict[str, 
 
 
 def measure(codec: Codec, image: Image.Image) -> dict[str, Any]:
-    """Seconds, stages, GFLOP/s of the transforms, share of convolutions."""
+    """Seconds, stages, GFLOP/s of the transforms."""
     png = io.BytesIO()
     image.save(png, "PNG")
     picture = pictures.load(png.getvalue())
@@ -136,14 +130,14 @@ def measure(codec: Codec, image: Image.Image) -> dict[str, Any]:
         stages = stages_of(call)
         gigaflops = 2e-6 * kilomacs * pixels / stages[transform]
         row |= {f"{what}_s": round(wall, 4), f"{what}_stages": {k: round(s, 4) for k, s in stages.items()}}
-        row |= {f"{what}_gflops": round(gigaflops), f"{what}_convolutions": convolutions(call)}
+        row[f"{what}_gflops"] = round(gigaflops)
     files = stages_of(lambda: (pictures.load(png.getvalue()), pictures.save(picture, io.BytesIO(), "PNG")))
     return row | {"read_png_s": round(files["reading"], 4), "write_png_s": round(files["writing"], 4)}
 
 
 def architecture() -> Architecture:
     """Of the default model."""
-    return load(find(), torch.device("cpu")).architecture
+    return Hyperprior(find(), NumpyEngine()).architecture
 
 
 def stages_of(call: Callable[[], Any]) -> dict[str, float]:
@@ -155,18 +149,6 @@ def stages_of(call: Callable[[], Any]) -> dict[str, float]:
         runs.append(watch.seconds | {"all else": max(0.0, wall - watch.seconds.total())})
         spent += wall
     return {stage: median(run.get(stage, 0.0) for run in runs) for stage in runs[0]}
-
-
-def convolutions(call: Callable[[], Any]) -> float | None:
-    """Share of the time that convolutions and products of matrices take.
-
-    None where the work is done in threads of ours, which the profiler does not see.
-    """
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        wall = elapsed(call)
-    names = ("conv", "aten::mm", "aten::addmm")
-    inside = sum(e.self_cpu_time_total for e in profiler.key_averages() if any(n in e.key for n in names))
-    return round(inside / 1e6 / wall, 3) or None
 
 
 def seconds(call: Callable[[], Any]) -> float:
@@ -226,8 +208,8 @@ def compressai(size: float, image: Image.Image) -> list[dict[str, Any]]:
 
 def show(row: dict[str, Any]) -> dict[str, Any]:
     """Print a row as it comes."""
-    threads = f", {row['device']}, {row['threads']} threads" if "threads" in row else ""
-    print(f"{row['megapixels']} MP, {row['codec']}{threads}: {row['encode_s']} s, {row['decode_s']} s")
+    place = f", {row['device']}, {row['threads']} threads" if "threads" in row else ""
+    print(f"{row['megapixels']} MP, {row['codec']}{place}: {row['encode_s']} s, {row['decode_s']} s")
     if "encode_default_s" in row:
         print(f"  encode at the default effort: {row['encode_default_s']} s")
     for what in ("encode", "decode"):
@@ -235,9 +217,7 @@ def show(row: dict[str, Any]) -> dict[str, Any]:
             shown = ", ".join(
                 f"{name} {1000 * s:.1f}" for name, s in row[f"{what}_stages"].items() if s > 5e-5
             )
-            share = row[f"{what}_convolutions"]
-            extra = f", {share:.0%} in convolutions" if share else ""
-            print(f"  {what} (ms): {shown}; {row[f'{what}_gflops']} GFLOP/s{extra}", flush=True)
+            print(f"  {what} (ms): {shown}; {row[f'{what}_gflops']} GFLOP/s", flush=True)
     return row
 
 

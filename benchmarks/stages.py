@@ -15,7 +15,7 @@ from typing import Any
 from aecodec.coding import rans
 from aecodec.file import container
 from aecodec.networks.photo import latents
-from aecodec.networks.photo.entropy import EntropyModel
+from aecodec.networks.photo.exact import Entropy
 from aecodec.networks.photo.hyperprior import Hyperprior
 from aecodec.picture import pictures
 from aecodec.tiles import alpha, lossless, neural
@@ -24,13 +24,13 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "reading": [(pictures, "load")],
     "analysis": [(Hyperprior, "analyse")],
     "hyper-analysis": [(Hyperprior, "encode")],  # what is left of it: the rest is stages below
-    "entropy networks": [(EntropyModel, "features"), (EntropyModel, "parameters")],
-    "symbols": [(latents, "cheapest"), (latents, "_run_passes")],
+    "entropy networks": [(Entropy, "parameters")],
+    "symbols": [(latents, "cheapest")],
     "tables and sorting": [(rans, "_grouped"), (rans.Encoder, "push"), (rans.Decoder, "pop")],
     "rANS": [(rans.Encoder, "_push_group"), (rans.Encoder, "words"), (rans.Decoder, "_pop_group")],
     "checksums": [(latents, "latents_crc")],
     "synthesis": [(Hyperprior, "synthesise"), (Hyperprior, "scaled")],
-    "pixels": [(neural, "as_input"), (neural, "as_pixels"), (neural, "edge_padded"), (neural, "_gathered")],
+    "pixels": [(neural, "edge_padded"), (neural, "_gathered")],
     "container": [
         (container, name) for name in ("write", "read", "read_index", "read_tile", "read_metadata")
     ],

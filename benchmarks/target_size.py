@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 import aecodec
+from aecodec import threads
 from aecodec.encoder import rate
 from aecodec.errors import TargetOutOfReach
 from aecodec.file import container
@@ -45,7 +45,7 @@ def main() -> None:
         rows += [one(codec, path.stem, x, name, value) for name, value in goals]
     report = {
         "entropy_id": find(arguments.model).entropy_id.hex(),
-        "threads": torch.get_num_threads(),
+        "threads": threads.allowed(),
         "summary": {name: summary(rows, name) for name in ("target_size", "bpp", "psnr")},
         "rows": rows,
     }

@@ -17,10 +17,11 @@ from unittest.mock import patch
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from aecodec.devices import arithmetic, pick_device
+from aecodec.devices import pick_device
 from aecodec.networks.photo.complexity import complexity
 from aecodec.training.data import Patches, load_folders
 from aecodec.training.photo import PhotoTask
+from aecodec.training.precision import arithmetic
 from aecodec.training.recipe import Recipe, read_recipe
 from aecodec.training.trainer import Budget, Trainer, compiled
 
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
-    device, recipe = pick_device(arguments.device), read_recipe(arguments.recipe)
+    device, recipe = torch.device(pick_device(arguments.device)), read_recipe(arguments.recipe)
     patches = Patches(load_folders([arguments.data], recipe.patch), device, 0, recipe.graphics_share)
     pixels, counted = recipe.batch * recipe.patch**2, complexity(recipe.architecture)
     thousands = counted.analysis + counted.hyper_analysis + counted.decode
@@ -53,7 +54,7 @@ def main() -> None:
         "chosen_here": str(arithmetic(device)).removeprefix("torch."),
     }
     for name, has in TYPES.items():
-        with patch("aecodec.devices.has_bfloat16", lambda device, has=has: has):
+        with patch("aecodec.training.precision.has_bfloat16", lambda device, has=has: has):
             seconds, shares = measure(recipe, patches, device, arguments.steps)
         report[name] = {
             "megapixels_per_second": round(pixels / seconds / 1e6, 4),

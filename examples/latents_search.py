@@ -10,17 +10,17 @@ all, so files of another entropy id are left out.
 import sys
 from pathlib import Path
 
-import torch
-from torch.nn.functional import cosine_similarity
+import numpy as np
 
 from aecodec import AecError, Codec
 from aecodec.tiles.neural import Latents
 
 
-def descriptor(latents: Latents) -> torch.Tensor:
-    """y_hat [M, h, w] -> float32 [2 M]."""
-    y_hat = latents.y_hat.flatten(1)  # [M, h w]
-    return torch.cat([y_hat.mean(1), y_hat.std(1, correction=0)])
+def descriptor(latents: Latents) -> np.ndarray:
+    """y_hat [M, h, w] -> float32 [2 M], of length 1."""
+    mean, spread = latents.y_hat.mean((1, 2)), latents.y_hat.std((1, 2))
+    joined = np.concatenate([mean, spread])
+    return joined / np.linalg.norm(joined)
 
 
 def search(query: str | Path, folder: str | Path, codec: Codec) -> list[tuple[float, Path]]:
@@ -36,8 +36,7 @@ def search(query: str | Path, folder: str | Path, codec: Codec) -> list[tuple[fl
             print(f"{path} is left out: {fault}", file=sys.stderr)
             continue
         if latents.entropy_id == wanted.entropy_id:
-            likeness = cosine_similarity(descriptor(wanted), descriptor(latents), dim=0)
-            found.append((float(likeness), path))
+            found.append((float(descriptor(wanted) @ descriptor(latents)), path))
     return sorted(found, reverse=True)
 
 

@@ -260,9 +260,10 @@ class Model:
             first, last = entries[name]["data_offsets"]
             values = np.frombuffer(weights[start + first : start + last], dtypes[entries[name]["dtype"]])
             self.tensors[name] = values.reshape(entries[name]["shape"])
-        entropy_fields = "latent_channels", "hyper_channels", "hyper_width", "scales", "passes"
+        entropy_fields = "latent_channels", "hyper_channels", "hyper_width", "scales"
+        synthesis_fields = "latent_channels", "width", "synthesis_blocks", "quarter_width", "quarter_blocks"
         self.entropy_id = self.digest("entropy.", entropy_fields)[:8]
-        self.synthesis_id = self.digest("synthesis.", ("latent_channels", "width", "synthesis_blocks"))[:4]
+        self.synthesis_id = self.digest("synthesis.", synthesis_fields)[:4]
         named = strings["format"], strings["entropy_id"], strings["synthesis_id"]
         right = named == ("aecodec-weights-1", self.entropy_id.hex(), self.synthesis_id.hex())
         require(right, "BadWeights", "the tensors do not give the ids, or the format is another")
@@ -305,21 +306,10 @@ class Model:
         z_index = self.tensors["entropy.z_index"][level, :, None, None].astype(np.int64)
         z = coder.pop(np.tile(z_index, (1, ceil(height / 64), ceil(width / 64))))
         require(int(np.abs(z).max()) <= 127, "LatentsMismatch", "|z| > 127")
-        y_hat = np.zeros((self.fields["latent_channels"], ceil(height / 16), ceil(width / 16)), np.int64)
-        features = self.features(level, z, *y_hat.shape[1:])
-        odd = np.indices(y_hat.shape[1:]).sum(0) % 2 == 1
-        for p, step in enumerate(self.fields["passes"]):
-            x, largest = features, 1023 if p == 0 else 511
-            if p > 0:
-                magnitude = self.tensors["entropy.compand"][np.minimum(np.abs(y_hat), 32767)]
-                x = np.concatenate([features, np.sign(y_hat) * magnitude])
-            x = self.run(f"pass{p}.enter", level, x, 511, 0, 1023)
-            if p > 0:
-                x = self.run(f"pass{p}.spatial", level, x, 1023, -511, 511)
-            mu = self.run(f"pass{p}.mu", level, x, largest, -16383, 16383)
-            index = self.run(f"pass{p}.index", level, x, largest, 0, self.fields["scales"] - 1)
-            where = {"even": ~odd, "odd": odd, "all": odd | ~odd}[step["parity"]]
-            y_hat[step["first"] : step["last"], where] = 16 * coder.pop(index[:, where]) + mu[:, where]
+        x = self.features(level, z, ceil(height / 16), ceil(width / 16))
+        x = self.run("pass0.enter", level, x, 511, 0, 1023)
+        mu = self.run("pass0.mu", level, x, 1023, -16383, 16383)
+        y_hat = 16 * coder.pop(self.run("pass0.index", level, x, 1023, 0, self.fields["scales"] - 1)) + mu
         require(coder.state == 0 and not coder.words, "LatentsMismatch", "the coder is not at its start")
         return z, y_hat
 
@@ -344,6 +334,11 @@ class Model:
         for number in range(self.fields["synthesis_blocks"][1]):
             h = block(f"fine.{number}", h)
         x_hat = shuffle(dot("leave", h), 8)
+        if self.fields["quarter_blocks"]:
+            h = shuffle(dot("quarter.up", h), 2)
+            for number in range(self.fields["quarter_blocks"]):
+                h = block(f"quarter.blocks.{number}", h)
+            x_hat = x_hat + shuffle(dot("quarter.leave", h), 4)
         x_hat = x_hat.mean(0, keepdims=True) if channels == 1 else x_hat
         return np.array(np.rint(np.clip(255 * x_hat, 0, 255)), np.uint8).transpose(1, 2, 0)
 

@@ -1,49 +1,49 @@
-"""The integer entropy model under many settings, for test_exact.py: hashes of all that it computes.
+"""The integer entropy model on every engine, for test_exact.py: hashes of all that it computes.
 
 As a program it answers requests from standard input, a JSON line each, until that ends. The instruction sets
 are those that the environment of the process allows.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 import torch
-from torch import Tensor
 
-from aecodec import weights
+from aecodec import threads, weights
 from aecodec.codec import Codec
 from aecodec.coding.tables import from_masses, gaussian_masses
+from aecodec.engines.engine import Engine
+from aecodec.engines.numpy import NumpyEngine
+from aecodec.engines.torch import TorchEngine
 from aecodec.file import container
 from aecodec.networks.photo import latents
-from aecodec.networks.photo.architecture import Architecture, Pass
-from aecodec.networks.photo.entropy import COMPAND_SIZE, EntropyModel, LayerSpec, layer_specs, parity_mask
-from aecodec.networks.photo.exact import Entropy
+from aecodec.networks.photo.architecture import Architecture
+from aecodec.networks.photo.entropy import LayerSpec, layer_specs
+from aecodec.networks.photo.exact import Entropy, engines_beside
 from aecodec.networks.photo.hyperprior import Hyperprior
-from aecodec.networks.photo.integer import BOUND, IntegerLayer, reach
+from aecodec.networks.photo.integer import BOUND, IntegerLayer, layer_on, layers_on, reach
 from aecodec.picture.pictures import Picture
 from aecodec.weights import open_weights
 
-CPU = torch.device("cpu")
+ENGINES: tuple[Engine, ...] = (
+    NumpyEngine(),
+    NumpyEngine(np.float64),
+    TorchEngine("cpu", torch.float64),
+)
 BATCH = 4
 LEVEL = 128
 FAR = 2**25  # beyond every sum
 
-WORST = Architecture(  # every kind of layer and pass
-    latent_channels=24,
-    hyper_channels=8,
-    hyper_width=32,
-    scales=24,
-    scale_ratio=1.3,
-    passes=(Pass(0, 8), Pass(8, 24, "even"), Pass(8, 24, "odd")),
-)
-NARROW = dataclasses.replace(WORST, hyper_width=64)
+WORST = Architecture(latent_channels=24, hyper_channels=8, hyper_width=32, scales=24, scale_ratio=1.3)
+NARROW = replace(WORST, hyper_width=64)
 SHIFTS = {"mu": 7, "index": 15}  # so that outputs fill their ranges; 14 for hidden layers
 
 # Layers whose bare sums are looked at; fan-ins below, at and above those of any model
@@ -56,12 +56,13 @@ BARE = (
     LayerSpec("depthwise", "depthwise", 256, 256, 1023, -FAR, FAR),
     LayerSpec("few depthwise", "depthwise", 17, 17, 511, -FAR, FAR),
 )
+SIZES = ((1, 1), (3, 2), (15, 17), (40, 50))  # positions: on both sides of every switch of kernels
 
 
 # Weights right at the bound
 
 
-def worst_tensors(spec: LayerSpec, rng: np.random.Generator, bound: int = BOUND) -> dict[str, Tensor]:
+def worst_tensors(spec: LayerSpec, rng: np.random.Generator, bound: int = BOUND) -> dict[str, np.ndarray]:
     """weight, bias and shift of random integers; every output channel can reach the bound, to the unit.
 
     Of four channels one has positive weights alone and one negative ones.
@@ -78,42 +79,28 @@ def worst_tensors(spec: LayerSpec, rng: np.random.Generator, bound: int = BOUND)
     bias[LEVEL % len(bias)] = rng.choice([-1, 1], spec.outputs) * rest
     shape = (spec.outputs, fan_in) if spec.kind == "pointwise" else (spec.outputs, 1, 3, 3)
     shift = 0 if spec.high == FAR else SHIFTS.get(spec.name.rpartition(".")[2], 14)
-    tensors = {
-        "weight": torch.from_numpy(weight.reshape(shape)),
-        "bias": torch.from_numpy(bias.astype(np.int32)),
-        "shift": torch.full((spec.outputs,), shift, dtype=torch.uint8),
+    assert (reach(weight, bias, spec.limit) == bound).all()
+    return {
+        f"{spec.name}.weight": weight.reshape(shape),
+        f"{spec.name}.bias": bias.astype(np.int32),
+        f"{spec.name}.shift": np.full(spec.outputs, shift, np.uint8),
     }
-    assert (reach(tensors["weight"], tensors["bias"], spec.limit) == bound).all()
-    return tensors
 
 
-def layer_of(spec: LayerSpec, tensors: dict[str, Tensor]) -> IntegerLayer:
-    scale = torch.exp2(-tensors["shift"].float())
-    return IntegerLayer(spec, tensors["weight"].float(), tensors["bias"].float(), scale)
-
-
-def bare_layers(bound: int = BOUND) -> dict[str, IntegerLayer]:
+def bare_tensors(bound: int = BOUND) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(3)
-    return {spec.name: layer_of(spec, worst_tensors(spec, rng, bound)) for spec in BARE}
+    return {name: t for spec in BARE for name, t in worst_tensors(spec, rng, bound).items()}
 
 
-def worst_entropy(device: torch.device = CPU, a: Architecture = WORST) -> Entropy:
+def worst_entropy(a: Architecture = WORST) -> Entropy:
     """A model of random weights right at the bound."""
     rng = np.random.default_rng(4)
-    tensors = {
-        f"{spec.name}.{part}": tensor
-        for spec in layer_specs(a)
-        for part, tensor in worst_tensors(spec, rng).items()
-    }
+    tensors = {name: t for spec in layer_specs(a) for name, t in worst_tensors(spec, rng).items()}
     scales = [0.15 * 1.3**index for index in range(a.scales - 1)]
     tables = from_masses([gaussian_masses(scale, 3 + int(7 * scale)) for scale in scales])
-    tensors["tables.radius"] = torch.from_numpy(tables.radius)
-    tensors["tables.frequencies"] = torch.from_numpy(tables.frequencies)
-    z_index = rng.integers(0, a.scales, (256, a.hyper_channels))
-    tensors["z_index"] = torch.from_numpy(z_index.astype(np.uint8))
-    compand = np.arcsinh(np.arange(COMPAND_SIZE) / 16) * 60
-    tensors["compand"] = torch.from_numpy(compand.astype(np.int16))
-    return Entropy.load(a, tensors, device)
+    tensors["tables.radius"], tensors["tables.frequencies"] = tables.radius, tables.frequencies
+    tensors["z_index"] = rng.integers(0, a.scales, (256, a.hyper_channels)).astype(np.uint8)
+    return Entropy.load(a, tensors, engines_beside(NumpyEngine()))
 
 
 def installed() -> list[Path]:
@@ -122,64 +109,59 @@ def installed() -> list[Path]:
     return [tiny, *(found.path for found in weights.installed() if found.path.name != tiny.name)]
 
 
-def entropies(device: torch.device = CPU) -> dict[str, Entropy]:
-    loaded = {path.stem: Hyperprior(open_weights(path), device).entropy for path in installed()}
-    return {"worst": worst_entropy(device), **loaded}
+def entropies() -> dict[str, Entropy]:
+    loaded = {path.stem: Hyperprior(open_weights(path), NumpyEngine()).entropy for path in installed()}
+    return {"worst": worst_entropy(), **loaded}
+
+
+def forced(entropy: Entropy, e: Engine) -> Entropy:
+    """On an engine, without its self-test."""
+    layers = layers_on(e, entropy.architecture, entropy.tensors)
+    return replace(entropy, engines=[e], _settled=layers)
 
 
 # What they compute
 
 
-def bare_input(layer: IntegerLayer) -> Tensor:
-    """int64 [BATCH, C, 15, 17]: random, and where a quarter of the channels see the input they fear most."""
-    spec, rng = layer.spec, np.random.default_rng(5)
-    x = rng.integers(-spec.limit, spec.limit + 1, (BATCH, spec.inputs, 15, 17))
-    signs = np.sign(layer.weight.double().cpu().numpy())
+def bare_input(spec: LayerSpec, weight: np.ndarray, height: int, width: int) -> np.ndarray:
+    """int64 [BATCH, H, W, C]: random, and where there is room half of it what some channels fear most."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(-spec.limit, spec.limit + 1, (BATCH, height, width, spec.inputs))
+    signs = np.sign(weight.astype(np.int64))
     if spec.kind == "pointwise":
-        for position, row in enumerate(signs[: 15 * 17 // 2]):
-            x.reshape(*x.shape[:2], -1)[:, :, position] = spec.limit * row
-            x.reshape(*x.shape[:2], -1)[:, :, -1 - position] = -spec.limit * row
-    else:
-        x[:, :, 0:3, 0:3] = spec.limit * signs[:, 0]
-        x[:, :, 3:6, 3:6] = -spec.limit * signs[:, 0]
-    return torch.from_numpy(x)
+        flat = x.reshape(BATCH, -1, spec.inputs)
+        for position, row in enumerate(signs[: height * width // 2]):
+            flat[:, position], flat[:, -1 - position] = spec.limit * row, -spec.limit * row
+    elif height >= 6:
+        kernels = spec.limit * signs[:, 0].transpose(1, 2, 0)
+        x[:, 0:3, 0:3], x[:, 3:6, 3:6] = kernels, -kernels
+    return x
 
 
-def bare_sums(layer: Callable[[Tensor, int], Tensor], x: Tensor) -> list[str]:
-    return [digest(sums) for sums in layer(x, LEVEL)]
+def bare_sums(layer: IntegerLayer, x: np.ndarray) -> list[str]:
+    e = layer.engine
+    with e.running():
+        return [digest(sums) for sums in e.to_array(layer.sums(e, e.from_array(x), LEVEL))]
 
 
-def latents_of(
-    entropy: Entropy, network: EntropyModel, like: Tensor, layout: torch.memory_format, batch: slice
-) -> list[str]:
-    """Run all passes on random hyper-latents and symbols: a hash of mu, scale indexes and y_hat for each of
-    the batch. `like`: device and type of what the network takes."""
-    a, rng = entropy.architecture, np.random.default_rng(6)
-    height, width = 10, 13
-    z = rng.integers(-127, 128, (BATCH, a.hyper_channels, 3, 4))
+def hyper_latents(a: Architecture) -> np.ndarray:
+    z = np.random.default_rng(6).integers(-127, 128, (BATCH, a.hyper_channels, 3, 4))
     z[:, :, 0, 0], z[:, :, 0, 1] = 127, -127
-    symbols = torch.from_numpy(rng.integers(-300, 301, (BATCH, a.latent_channels, height, width)))[batch]
-    x = torch.from_numpy(z)[batch].to(like).contiguous(memory_format=layout)
-    y_hat = torch.zeros_like(symbols)
-    features = network.features(x, LEVEL, height, width)
-    parts = [[] for _ in symbols]
-    for number, part in enumerate(a.passes):
-        decoded = entropy.companded(y_hat.to(like).contiguous(memory_format=layout)) if number else features
-        mu, index = (t.cpu().long() for t in network.parameters(number, features, decoded, LEVEL))
-        mask = parity_mask(part, height, width)
-        coded = 16 * symbols[:, part.first : part.last] * (index > 0) + mu
-        y_hat[:, part.first : part.last] += coded * mask
-        for element, values in enumerate(zip(mu, index, strict=True)):
-            parts[element] += values
-    return [digest(*values, y) for values, y in zip(parts, y_hat, strict=True)]
+    return z
 
 
-def digest(*tensors: Tensor) -> str:
+def latents_of(entropy: Entropy, batch: int) -> list[str]:
+    """A hash of mu and scale indexes for each of a batch of random hyper-latents."""
+    z = hyper_latents(entropy.architecture)[:batch]
+    return [digest(*each) for each in zip(*entropy.parameters(z, LEVEL, 10, 13), strict=True)]
+
+
+def digest(*arrays: np.ndarray) -> str:
     sha = hashlib.sha256()
-    for tensor in tensors:
-        integers = tensor.to("cpu", torch.int32)
-        assert torch.equal(integers.double(), tensor.to("cpu", torch.float64))  # nothing but integers
-        sha.update(integers.contiguous().numpy().tobytes())
+    for array in arrays:
+        integers = array.astype(np.int32)
+        assert np.array_equal(integers, array)  # nothing but integers
+        sha.update(integers.tobytes())
     return sha.hexdigest()[:16]
 
 
@@ -194,7 +176,7 @@ def all_ieee() -> None:
 
 
 def switches() -> dict[str, Callable[[], None]]:
-    """Every process-wide switch that allows products in fewer bits on a CPU."""
+    """Every process-wide switch of PyTorch's that allows products in fewer bits on a CPU."""
     onednn: Any = torch.backends.mkldnn
     places = {"all": torch.backends, "oneDNN": onednn, "conv": onednn.conv, "matmul": onednn.matmul}
     switches = {
@@ -216,46 +198,28 @@ def switched(flip: Callable[[], None]) -> Iterator[None]:
         all_ieee()
 
 
-def every_setting(entropy: Entropy, run: Callable[..., list[str]]) -> dict[str, list[str]]:
-    """run(device, dtype, layout, batch) in all arithmetics that the entropy model may be asked for here."""
-    results, before = {}, torch.get_num_threads()
-    single, whole = slice(0, 1), slice(0, BATCH)
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        for layout in (torch.contiguous_format, torch.channels_last):
-            for batch in (single, whole):
-                label = f"{threads} threads, {layout}, batch {batch.stop}"
-                results[label] = run(*entropy.arithmetic(), layout, batch)
-    torch.set_num_threads(1)
-    for name, flip in switches().items():
-        with switched(flip):
-            results[name] = run(*entropy.arithmetic(), torch.contiguous_format, single)
-    torch.set_num_threads(before)
-    return results
+def hashes(engines: tuple[Engine, ...] = ENGINES) -> dict[str, dict[str, list[str]]]:
+    """For each model, and for each bare layer and size: the hashes on every engine, under every switch."""
+    results: dict[str, dict[str, list[str]]] = {}
 
+    def note(name: str, engine: Engine, run: Callable[[], list[str]]) -> None:
+        found = results.setdefault(name, {})
+        found[engine.name] = run()
+        for switch, flip in switches().items() if isinstance(engine, TorchEngine) else ():
+            with switched(flip):
+                found[f"{engine.name}, {switch}"] = run()
 
-def all_hashes(device: torch.device = CPU) -> dict[str, dict[str, list[str]]]:
-    """For each model, and for each bare layer: the hashes under every setting."""
-    results = {}
-    for name, entropy in entropies(device).items():
-
-        def run(*setting: Any, entropy: Entropy = entropy) -> list[str]:
-            used, dtype, layout, batch = setting
-            network, *found = entropy.network()
-            assert found == [used, dtype]
-            return latents_of(entropy, network, torch.zeros(0, dtype=dtype, device=used), layout, batch)
-
-        results[name] = every_setting(entropy, run)
-    layers = bare_layers()
-    holder = Entropy(WORST, layers, *[None] * 3, device)  # it settles their arithmetic
-    for name, layer in layers.items():
-
-        def run(*setting: Any, layer: IntegerLayer = layer) -> list[str]:
-            used, dtype, layout, batch = setting
-            x = bare_input(layer)[batch].to(used, dtype).contiguous(memory_format=layout)
-            return bare_sums(layer.to(used, dtype), x)
-
-        results[f"layer {name}"] = every_setting(holder, run)
+    for e in engines:
+        for name, entropy in entropies().items():
+            for batch in (1, BATCH):
+                here = forced(entropy, e)
+                note(f"{name}, {batch} at a time", e, lambda here=here, batch=batch: latents_of(here, batch))
+        tensors = bare_tensors()
+        for spec in BARE:
+            layer = layer_on(e, spec, tensors)
+            for size in SIZES:
+                x = bare_input(spec, tensors[f"{spec.name}.weight"], *size)
+                note(f"layer {spec.name}, {size}", e, lambda layer=layer, x=x: bare_sums(layer, x))
     return results
 
 
@@ -273,8 +237,8 @@ def noise(level: int) -> Picture:
 def worst_words(entropy: Entropy, height: int, width: int) -> str:
     """Random latents [height, width] coded at level 128: words in hexadecimal."""
     a, rng = entropy.architecture, np.random.default_rng(8)
-    y = torch.from_numpy(rng.laplace(0, 300, (1, a.latent_channels, height, width))).float()
-    z = torch.from_numpy(rng.laplace(0, 30, (1, a.hyper_channels, -(-height // 4), -(-width // 4)))).float()
+    y = rng.laplace(0, 300, (1, a.latent_channels, height, width)).astype(np.float32)
+    z = rng.laplace(0, 30, (1, a.hyper_channels, -(-height // 4), -(-width // 4))).astype(np.float32)
     (coded,) = latents.encode(entropy, y, z, 128)
     return coded.words.hex()
 
@@ -283,7 +247,7 @@ def make_streams() -> dict[str, str]:
     """Coded tiles, by what must decode them: words in hexadecimal."""
     streams = {
         "worst 6 9 128": worst_words(worst_entropy(), 6, 9),
-        "narrow 32 48 128": worst_words(worst_entropy(a=NARROW), 32, 48),
+        "narrow 32 48 128": worst_words(worst_entropy(NARROW), 32, 48),
     }
     for path in installed():
         for quality in (10, 90):
@@ -293,31 +257,37 @@ def make_streams() -> dict[str, str]:
     return streams
 
 
-def decode_streams(streams: dict[str, str]) -> dict[str, str]:
-    """Hash of the latents, CRC-32 of z and y_hat, of each."""
-    found, loaded = {}, {"worst": worst_entropy(), "narrow": worst_entropy(a=NARROW)}
+def decode_streams(streams: dict[str, str]) -> dict[str, list[str]]:
+    """Hashes of the latents of each, one for each engine."""
+    found: dict[str, list[str]] = {}
+    loaded = {"worst": worst_entropy(), "narrow": worst_entropy(NARROW)}
     for name, words in streams.items():
         path, height, width, level = name.rsplit(" ", 3)
         if path not in loaded:
-            loaded[path] = Hyperprior(open_weights(Path(path)), CPU).entropy
-        words = [bytes.fromhex(words)]
-        (coded,) = latents.decode(loaded[path], words, int(height), int(width), int(level))
-        found[name] = f"{coded.latents_crc} {digest(torch.from_numpy(coded.y_hat))}"
+            loaded[path] = Hyperprior(open_weights(Path(path)), NumpyEngine()).entropy
+        for e in ENGINES:
+            entropy = forced(loaded[path], e)
+            (coded,) = latents.decode(entropy, [bytes.fromhex(words)], int(height), int(width), int(level))
+            found.setdefault(name, []).append(f"{coded.latents_crc} {digest(coded.y_hat)}")
     return found
 
 
 def facts() -> dict[str, Any]:
+    entropy = worst_entropy()
     return {
         "capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "arithmetic": str(worst_entropy().arithmetic()[1]),
+        "BLAS": [
+            blas.get("architecture") for blas in threadpoolctl.threadpool_info() if "libs" in blas["filepath"]
+        ],
+        "threads": threads.allowed(),
+        "arithmetic": entropy.layers()["hyper.enter"].engine.name,
     }
 
 
 def main() -> None:
     requests: dict[str, Callable[..., Any]] = {
         "facts": facts,
-        "hashes": all_hashes,
+        "hashes": hashes,
         "make": make_streams,
         "decode": decode_streams,
     }

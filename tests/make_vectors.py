@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from broken_files import refuse_files
 from PIL import Image
 from samples import (
@@ -181,7 +180,7 @@ def encode_inputs(model: Model) -> dict[str, Given]:
 
 def encode_file(model: Model, inputs: Given) -> bytes:
     """The file of one tile with these latents, of a picture without a pixel more than they need."""
-    y, z = torch.from_numpy(inputs.y), torch.from_numpy(inputs.z)
+    y, z = inputs.y, inputs.z
     (coded,) = latents.encode(model.entropy, y[None], z[None], inputs.level)
     header = header_for(model, 16 * y.shape[2], 16 * y.shape[1], 3, inputs.level, 1024)
     return container.write(Container(header, (Tile(container.NEURAL, coded.latents_crc, coded.words),)))

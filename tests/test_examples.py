@@ -75,7 +75,7 @@ def test_torch_dataset_runs(run, tmp_path, codec):
         picture = picture.convert("L") if number == 3 else picture
         (tmp_path / "pictures" / f"{number}.aec").write_bytes(codec.encode(picture))
     lines = run("torch_dataset", tmp_path / "pictures", 96)
-    device = codec.device if codec.device.type == "cpu" else f"{codec.device}:0"
+    device = "cpu" if codec.device == "cpu" else "cuda:0"
     assert [line.split(", mean")[0] for line in lines] == [
         f"({count}, 3, 96, 96) on {device}" for count in (8, 1)
     ]

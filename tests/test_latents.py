@@ -1,5 +1,6 @@
 """What a codec gives to programs that learn or search: latents, batches, and itself in another process."""
 
+import ctypes.util
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -10,7 +11,7 @@ import samples
 import torch
 
 import aecodec
-from aecodec import errors
+from aecodec import devices, errors
 from aecodec.codec import Codec
 from aecodec.file import container
 from aecodec.networks.model import Model
@@ -38,22 +39,23 @@ def test_latents_are_those_of_the_file_in_units_of_the_analysis(codec, model, ph
     height, width = -(-photo.shape[0] // 16), -(-photo.shape[1] // 16)
     words = [file.tiles[0].payload]
     (coded,) = latents.decode(model.entropy, words, height, width, file.header.level)
-    wanted = coded.y_hat / 16 / model.gain[file.header.level].numpy()[:, None, None]
-    assert code.y_hat.dtype == torch.float32 and code.y_hat.device == codec.device
+    wanted = coded.y_hat / 16 / model.gain[file.header.level][:, None, None]
+    assert code.y_hat.dtype == np.float32
     assert code.y_hat.shape == (model.architecture.latent_channels, height, width)
-    assert np.allclose(code.y_hat.numpy(), wanted, rtol=1e-6, atol=0)
+    assert np.allclose(code.y_hat, wanted, rtol=1e-6, atol=0)
     assert (code.level, code.entropy_id) == (file.header.level, file.header.entropy_id)
 
 
 def test_latents_of_two_levels_differ_by_rounding_alone(codec, model, photo):
-    with torch.no_grad():
-        box = next(iter(neural.tile_boxes(photo.shape[1], photo.shape[0], 1024)))
-        y = neural.analyse(model, photo, box)
+    box = next(iter(neural.tile_boxes(photo.shape[1], photo.shape[0], 1024)))
+    y = np.moveaxis(neural.analyse(model, photo, box), -1, 0)
     for quality in (20, 90):
         code = codec.decode(codec.encode(photo, quality, effort=0), to="latents")
         step = 1 / model.gain[code.level][:, None, None]  # one symbol
         assert code.y_hat.std() > 0
-        assert ((code.y_hat - y).abs() / step).quantile(0.999) <= 1.01  # rounded, or one step nearer to zero
+        assert (
+            np.quantile(np.abs(code.y_hat - y) / step, 0.999) <= 1.01
+        )  # rounded, or one step nearer to zero
 
 
 def test_latents_of_tiles_lie_where_the_tiles_do(codec, model):
@@ -64,12 +66,12 @@ def test_latents_of_tiles_lie_where_the_tiles_do(codec, model):
     for number, box in enumerate(neural.tile_boxes(600, 300, 256)):
         area, words = box.latents(16), file.tiles[number].payload
         (coded,) = latents.decode(model.entropy, [words], area.height, area.width, 120)
-        tile = coded.y_hat / 16 / model.gain[120].numpy()[:, None, None]
-        assert np.allclose(code.y_hat[:, *box.latents(16).slices].numpy(), tile, rtol=1e-6, atol=0), number
+        tile = coded.y_hat / 16 / model.gain[120][:, None, None]
+        assert np.allclose(code.y_hat[:, *box.latents(16).slices], tile, rtol=1e-6, atol=0), number
 
 
 def test_a_network_may_be_trained_on_latents(codec, photo):
-    y_hat = codec.decode(codec.encode(photo), to="latents").y_hat
+    y_hat = torch.from_numpy(codec.decode(codec.encode(photo), to="latents").y_hat)
     weight = torch.zeros(len(y_hat), requires_grad=True)
     (weight @ y_hat.mean((1, 2))).backward()
     assert weight.grad.abs().sum() > 0
@@ -96,7 +98,7 @@ def test_latents_of_broken_files_are_refused_like_their_pixels(codec, photo, tin
 def test_the_function_of_the_package_gives_latents_too(codec, photo, tiny_model):
     data = codec.encode(photo)
     code = aecodec.decode(data, model=tiny_model, device="cpu", to="latents")
-    assert torch.equal(code.y_hat, codec.decode(data, to="latents").y_hat)
+    assert np.array_equal(code.y_hat, codec.decode(data, to="latents").y_hat)
 
 
 # Batches
@@ -116,7 +118,7 @@ def test_a_batch_is_what_its_items_are_one_by_one(codec, tmp_path):
         (3, 24, 40),
     ]
     for tensor, item in zip(batch, [*files, path], strict=True):
-        assert tensor.dtype == torch.uint8 and tensor.device == codec.device
+        assert tensor.dtype == torch.uint8 and tensor.device.type == codec.device
         assert torch.equal(tensor, codec.decode(item, to="torch"))
     assert codec.decode_batch([]) == []
 
@@ -140,11 +142,12 @@ def test_a_pickled_codec_is_what_it_was_made_from(codec, tiny_model, photo):
 
 
 def test_auto_is_decided_where_a_codec_arrives(tiny_model, monkeypatch):
+    monkeypatch.setattr(devices, "DRIVERS", (ctypes.util.find_library("c"),))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     auto = pickle.dumps(Codec(tiny_model, "auto"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     forced = pickle.dumps(Codec(tiny_model, "cuda"))
-    assert pickle.loads(auto).device.type == "cuda"
+    assert pickle.loads(auto).device == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(errors.NoGpu):
         pickle.loads(forced)

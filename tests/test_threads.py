@@ -1,14 +1,19 @@
-"""Tiles over the cores: the same bytes and pixels, and PyTorch's settings stay the caller's."""
+"""Work over the cores: the same bytes and pixels, the callers' settings stay theirs, and nothing hangs."""
 
+import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import torch
+import threadpoolctl
 from samples import TINY, photo
 
 from aecodec import Codec, errors, threads
+from aecodec.engines.blas import one_thread
 from aecodec.networks.photo.hyperprior import Hyperprior
 
 PIXELS = photo(560, 530)  # 3 x 3 tiles
@@ -20,16 +25,13 @@ def tiled(monkeypatch):
 
 
 @pytest.fixture
-def allow():
-    """Set the number of intra-op threads for one test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+def allow(monkeypatch):
+    """Set the number of threads for one test."""
+    return lambda count: monkeypatch.setenv("OMP_NUM_THREADS", str(count))
 
 
-def threads_of_a_new_thread() -> int:
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(torch.get_num_threads).result()
+def blas_threads() -> list[int]:
+    return [blas["num_threads"] for blas in threadpoolctl.threadpool_info() if blas["user_api"] == "blas"]
 
 
 def test_bytes_and_pixels_do_not_depend_on_the_threads(allow):
@@ -42,15 +44,28 @@ def test_bytes_and_pixels_do_not_depend_on_the_threads(allow):
     assert all(np.abs(pixels.astype(int) - results[0][1]).max() <= 1 for _, pixels in results)
 
 
-@pytest.mark.parametrize("count", [1, 2, 6])
-def test_the_callers_setting_stays(count, allow):
-    allow(count)
-    coder = Codec(TINY, "cpu")
-    data = coder.encode(PIXELS, bpp=0.25)
-    coder.decode(data)
-    coder.verify(data)
-    assert torch.get_num_threads() == count
-    assert threads_of_a_new_thread() == count
+def test_openmp_says_how_many_threads_and_nonsense_means_all_cores(allow):
+    for said, count in (
+        ("3", 3),
+        ("4,2", 4),
+        ("", threads.cores()),
+        ("0", threads.cores()),
+        ("x", threads.cores()),
+    ):
+        allow(said)
+        assert threads.allowed() == threads.share() == count
+
+
+def test_cores_are_shared_and_one_tile_or_one_core_needs_no_thread(allow):
+    allow(6)
+    with threads.workers(3) as pool:
+        counts = list(threads.in_order(pool, lambda _: threads.share(), range(6)))
+    assert counts == [2] * 6
+    with threads.workers(1) as pool:
+        assert pool is None
+    allow(1)
+    with threads.workers(9) as pool:
+        assert pool is None
 
 
 def test_a_tile_that_fails_leaves_no_thread_behind(allow):
@@ -67,19 +82,7 @@ def test_a_tile_that_fails_leaves_no_thread_behind(allow):
     parts = threads.in_order(None, lambda item: item, range(3))
     assert list(parts) == [0, 1, 2]
     coder.decode(data)
-    assert threading.active_count() == before
-
-
-def test_cores_are_shared_and_one_tile_or_one_core_needs_no_thread(allow):
-    allow(6)
-    with threads.workers(3) as pool:
-        counts = list(threads.in_order(pool, lambda _: torch.get_num_threads(), range(6)))
-    assert counts == [2] * 6
-    with threads.workers(1) as pool:
-        assert pool is None
-    allow(1)
-    with threads.workers(9) as pool:
-        assert pool is None
+    assert threading.active_count() <= before + 1  # one for rows may have started, which stays
 
 
 def test_several_codecs_at_a_time(allow):
@@ -88,12 +91,95 @@ def test_several_codecs_at_a_time(allow):
     with ThreadPoolExecutor(4) as pool:
         files = list(pool.map(lambda quality: coder.encode(PIXELS, quality), [60] * 6))
     assert len(set(files)) == 1
-    assert threads_of_a_new_thread() == 2
 
 
-def test_the_callers_settings_of_autograd_and_autocast_do_not_matter(allow):
+# Parts
+
+
+def test_a_failure_in_any_thread_is_raised(allow):
+    allow(3)
+
+    def fail(item):
+        if item == 5:
+            raise IndexError("five")
+
+    with pytest.raises(IndexError, match="five"):
+        threads.spread(fail, range(9))
+    done = []
+    threads.spread(done.append, range(9))
+    assert sorted(done) == list(range(9))
+
+
+def test_where_no_thread_can_be_started_one_does_it_all(allow, monkeypatch):
+    allow(3)
+    threads._helpers.cache_clear()
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    done = []
+    threads.spread(done.append, range(9))
+    assert done == list(range(9))
+    with threads.workers(5) as pool:
+        assert list(threads.in_order(pool, abs, range(5))) == list(range(5))
+    threads._helpers.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_works_on(allow):
+    """It has none of the threads that the codec had in the first one."""
     allow(2)
     coder = Codec(TINY, "cpu")
     data = coder.encode(PIXELS, 60)
-    with torch.autocast("cpu", torch.bfloat16), torch.enable_grad():
-        assert coder.encode(PIXELS, 60) == data
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        decoded = pool.apply_async(coder.decode, (data, "numpy")).get(timeout=60)
+    assert np.array_equal(decoded, coder.decode(data, "numpy"))
+
+
+# BLAS
+
+
+def test_blas_has_one_thread_meanwhile_and_the_callers_number_afterwards():
+    with threadpoolctl.threadpool_limits(2, "blas"):
+        before = blas_threads()
+        with one_thread():
+            assert set(blas_threads()) == {1}
+            with one_thread():
+                assert set(blas_threads()) == {1}
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
+        with pytest.raises(ValueError), one_thread():
+            raise ValueError
+        assert blas_threads() == before
+
+
+def test_of_users_that_overlap_the_last_one_gives_back_the_number():
+    with threadpoolctl.threadpool_limits(2, "blas"):
+        before = blas_threads()
+        first, second = one_thread(), one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(blas_threads()) == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == before
+
+
+def test_the_command_line_starts_no_threads_of_blas(tmp_path):
+    """They would be started, and wait busily, as soon as NumPy is imported."""
+    code = """
+import sys, threadpoolctl
+from aecodec.cli import main
+sys.argv = ["aec", "selftest", "--device", "cpu"]
+try:
+    main()
+except SystemExit:
+    print([lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"])
+"""
+    variables = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    variables["AECODEC_MODELS"] = str(TINY.parent)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables
+    )
+    assert set(eval(run.stdout.splitlines()[-1])) == {1}

@@ -15,12 +15,13 @@ from aecodec.file import container
 from aecodec.networks.photo import latents
 from aecodec.networks.photo.architecture import PATCH, STRIDE, Architecture
 from aecodec.networks.photo.hyperprior import Hyperprior
-from aecodec.networks.photo.transform import Analysis, Synthesis, analysis_halo, synthesis_halo
+from aecodec.networks.photo.transform import analysis_halo, synthesis_halo
 from aecodec.tiles import neural
 from aecodec.tiles.grid import Box, tile_boxes
+from aecodec.training.networks import Analysis, Synthesis
 
 SIDES = st.integers(1, 3000)
-SMALL = Architecture(latent_channels=8, width=8)
+SMALL = Architecture(latent_channels=8, width=8, quarter_width=8, quarter_blocks=0)
 
 
 @given(SIDES, SIDES, st.sampled_from([256, 320, 1024]))
@@ -48,18 +49,15 @@ def test_a_widened_box_stays_inside_and_is_found_again():
 
 
 @pytest.mark.parametrize(("width", "height"), [(700, 300), (300, 530), (513, 257)])
-@torch.no_grad()
 def test_latents_of_tiles_are_those_of_the_whole_picture(width, height):
     model, pixels = load_model(), photo(width, height)
     whole = neural.analyse(model, pixels, Box(0, 0, height, width))
-    tiled = torch.empty_like(whole)
+    tiled = np.empty_like(whole)
     for box in tile_boxes(width, height, 256):
-        tiled[:, *box.latents(STRIDE).slices] = neural.analyse(model, pixels, box)
-    largest = whole.abs().amax((1, 2), keepdim=True)
-    assert float(((tiled - whole).abs() / largest).max()) < 1e-4
+        tiled[box.latents(STRIDE).slices] = neural.analyse(model, pixels, box)
+    assert (np.abs(tiled - whole) / np.abs(whole).max((0, 1))).max() < 1e-4
 
 
-@torch.no_grad()
 def test_pixels_of_tiles_are_those_of_the_whole_picture_within_one_level(monkeypatch, tiny_model):
     monkeypatch.setattr(Hyperprior, "tile_size", 256)
     data = Codec(tiny_model).encode(photo(700, 530), 80)
@@ -112,7 +110,6 @@ def test_a_tile_is_decoded_without_the_others(tiny_model):
     assert coded.latents_crc == whole.tiles[4].latents_crc
 
 
-@torch.no_grad()
 def test_a_pixel_far_away_changes_no_tile_but_those_whose_halo_it_is_in():
     model, pixels = load_model(), photo(800, 260)  # one row of four tiles, and four slivers below
     changed = pixels.copy()
@@ -127,7 +124,7 @@ def test_a_pixel_far_away_changes_no_tile_but_those_whose_halo_it_is_in():
         for box in tile_boxes(800, 260, 256)
         for version in (pixels, changed)
     ]
-    moved = [number for number in range(8) if not torch.equal(ys[2 * number], ys[2 * number + 1])]
+    moved = [number for number in range(8) if not np.array_equal(ys[2 * number], ys[2 * number + 1])]
     assert moved == [0, 1]
 
 
@@ -165,9 +162,10 @@ def test_the_halo_of_the_analysis_is_its_receptive_field_in_whole_latents(fine, 
     assert reach <= analysis_halo(a) < reach + STRIDE and analysis_halo(a) % STRIDE == 0
 
 
+@pytest.mark.parametrize("quarter", [0, 1, 2, 3])
 @pytest.mark.parametrize(("fine", "coarse"), BLOCKS)
-def test_the_halo_of_the_synthesis_is_its_receptive_field_in_whole_latents(fine, coarse):
-    a = replace(SMALL, synthesis_blocks=(coarse, fine))
+def test_the_halo_of_the_synthesis_is_its_receptive_field_in_whole_latents(fine, coarse, quarter):
+    a = replace(SMALL, synthesis_blocks=(coarse, fine), quarter_blocks=quarter)
     side, at = 20, 9
     y_hat = torch.randn(1, 8, side, side, requires_grad=True)
     x_hat = any_network(Synthesis, a)(y_hat, torch.tensor([7.0]))

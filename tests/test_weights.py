@@ -1,13 +1,16 @@
 """What weights files are refused, and that loading proves the bound."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
-import torch
 import weights_files
 from samples import TINY
 from weights_files import rewrite, with_a_bit_flipped
 
 from aecodec.codec import Codec
+from aecodec.engines.numpy import NumpyEngine
 from aecodec.errors import BadWeights
 from aecodec.networks.photo.architecture import Architecture
 from aecodec.networks.photo.entropy import layer_specs
@@ -15,7 +18,6 @@ from aecodec.networks.photo.hyperprior import Hyperprior
 from aecodec.networks.photo.integer import BOUND, reach
 from aecodec.weights import open_weights
 
-CPU = torch.device("cpu")
 TENSORS, METADATA = weights_files.read(TINY)
 DECODER = sorted(name for name in TENSORS if name.startswith(("entropy.", "synthesis.")))
 SPECS = {spec.name: spec for spec in layer_specs(Architecture.from_record(METADATA["architecture"]))}
@@ -23,11 +25,12 @@ SPECS = {spec.name: spec for spec in layer_specs(Architecture.from_record(METADA
 
 @pytest.fixture
 def load(tmp_path):
-    """Load the test model after a change to its tensors and metadata."""
+    """Load the test model after a change to its tensors and metadata, each from a file of its own."""
 
     def load(change, rehash=True) -> Hyperprior:
-        path = rewrite(TINY, tmp_path / "changed.safetensors", change, rehash)
-        return Hyperprior(open_weights(path), CPU)
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        path = rewrite(TINY, folder / "changed.safetensors", change, rehash)
+        return Hyperprior(open_weights(path), NumpyEngine())
 
     return load
 
@@ -44,19 +47,19 @@ def test_the_model_loads_unchanged_and_rewritten(load):
 @pytest.mark.parametrize("name", SPECS)
 def test_a_sum_of_2_to_the_24_is_exact_and_one_more_is_refused(load, name):
     bias_name, weight = f"entropy.{name}.bias", TENSORS[f"entropy.{name}.weight"]
-    slack = BOUND - int(reach(weight, torch.zeros(1, len(weight)), SPECS[name].limit)[-1])
+    slack = BOUND - int(reach(weight, np.zeros((1, len(weight))), SPECS[name].limit)[-1])
 
     def with_bias(value):
         def change(tensors, metadata):
-            tensors[bias_name] = tensors[bias_name].clone()
+            tensors[bias_name] = tensors[bias_name].copy()
             tensors[bias_name][-1, -1] = value  # the last channel, at the last level
 
         return change
 
     for sign in (1, -1):
         model = load(with_bias(sign * slack))
-        layer = model.entropy.layers[name]
-        assert int(reach(layer.weight, layer.bias, SPECS[name].limit)[-1]) == BOUND
+        stored = model.entropy.tensors[f"{name}.weight"], model.entropy.tensors[f"{name}.bias"]
+        assert int(reach(*stored, SPECS[name].limit)[-1]) == BOUND
         with pytest.raises(BadWeights, match=rf"{name} can reach {BOUND + 1}, above 2\^24"):
             load(with_bias(sign * (slack + 1)))
 
@@ -81,11 +84,9 @@ def test_a_tensor_that_is_missing_or_of_another_shape_is_refused(load, name):
 
 @pytest.mark.parametrize("name", DECODER)
 def test_a_tensor_of_another_type_is_refused(load, name):
-    for dtype in (torch.float32, torch.int64):
+    for dtype in (np.float32, np.int64):
         with pytest.raises(BadWeights, match="changed.safetensors"):
-            load(replaced(name, lambda t, dtype=dtype: t.to(dtype)))
-    with pytest.raises(BadWeights, match="changed.safetensors"):
-        load(replaced(name, lambda t: t.bfloat16()), rehash=False)
+            load(replaced(name, lambda t, dtype=dtype: t.astype(dtype)))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,6 @@ def test_a_tensor_of_another_type_is_refused(load, name):
     [
         ("entropy.pass0.mu.shift", 0, 25),
         ("entropy.z_index", (255, 3), 24),
-        ("entropy.compand", -1, 512),
-        ("entropy.compand", 0, -1),
         ("entropy.tables.radius", 0, -1),
         ("entropy.tables.frequencies", 0, 0),
         ("entropy.tables.frequencies", 0, 2**24),
@@ -102,7 +101,7 @@ def test_a_tensor_of_another_type_is_refused(load, name):
 )
 def test_values_out_of_range_are_refused(load, name, at, value):
     def change(tensors, metadata):
-        tensors[name] = tensors[name].clone()
+        tensors[name] = tensors[name].copy()
         tensors[name][at] = value
 
     with pytest.raises(BadWeights, match="changed.safetensors"):
@@ -118,13 +117,10 @@ def test_values_out_of_range_are_refused(load, name, at, value):
         ("hyper_channels", 5),
         ("latent_channels", 13),
         ("width", 17),
-        ("synthesis_blocks", [1, 1]),
+        ("synthesis_blocks", [1, 2]),
+        ("quarter_width", 9),
+        ("quarter_blocks", 0),
         ("synthesis_blocks", [2, 2]),
-        ("passes", METADATA["architecture"]["passes"][:2]),
-        ("passes", [*METADATA["architecture"]["passes"][:2], {"first": 4, "last": 12, "parity": "even"}]),
-        ("passes", [*METADATA["architecture"]["passes"][:2], {"first": 4, "last": 12, "parity": "none"}]),
-        ("passes", [*METADATA["architecture"]["passes"][:2], {"first": 4}]),
-        ("passes", "all"),
         ("scales", "24"),
     ],
 )
@@ -154,7 +150,7 @@ def test_metadata_that_is_no_object_is_refused(load, field):
 def test_fields_and_tensors_that_a_decoder_does_not_know_are_ignored(load):
     def change(tensors, metadata):
         metadata["architecture"]["attention"] = "none"
-        tensors["teacher.weight"] = torch.zeros(3)
+        tensors["teacher.weight"] = np.zeros(3)
 
     assert load(change).weights.entropy_id.hex() == METADATA["entropy_id"]
 
@@ -164,7 +160,7 @@ def test_fields_and_tensors_that_a_decoder_does_not_know_are_ignored(load):
 
 @pytest.mark.parametrize("name", DECODER)
 def test_a_single_bit_that_changed_is_found_by_the_hash(load, name):
-    size = TENSORS[name].numel() * TENSORS[name].element_size()
+    size = TENSORS[name].nbytes
     for position in {0, size - 1}:
         with pytest.raises(BadWeights, match="does not match its own hash"):
             load(replaced(name, lambda t, at=position: with_a_bit_flipped(t, at)), rehash=False)
@@ -205,7 +201,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, size):
     path = tmp_path / "cut.safetensors"
     path.write_bytes(TINY.read_bytes()[:size])
     with pytest.raises(BadWeights, match="cut.safetensors"):
-        Hyperprior(open_weights(path), CPU)
+        Hyperprior(open_weights(path), NumpyEngine())
 
 
 @pytest.mark.parametrize(

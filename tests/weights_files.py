@@ -5,19 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from aecodec.networks.photo.hyperprior import Hyperprior
 
-Tensors = dict[str, Tensor]
+Tensors = dict[str, np.ndarray]
 
 
 def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Tensors by name, and metadata with the architecture parsed."""
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata())
     return tensors, metadata | {"architecture": json.loads(metadata["architecture"])}
@@ -37,7 +36,7 @@ def rewrite(
         entropy_id, synthesis_id = Hyperprior.ids(metadata["architecture"], *halves)
         metadata |= {"entropy_id": entropy_id.hex(), "synthesis_id": synthesis_id.hex()}
     metadata["architecture"] = json.dumps(metadata["architecture"], sort_keys=True, separators=(",", ":"))
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, target, metadata)
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, target, metadata)
     return target
 
 
@@ -45,8 +44,8 @@ def of(tensors: Tensors, prefix: str) -> Tensors:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def with_a_bit_flipped(tensor: Tensor, position: int) -> Tensor:
+def with_a_bit_flipped(tensor: np.ndarray, position: int) -> np.ndarray:
     """`position` counts bytes; its lowest bit is flipped."""
-    changed = tensor.clone().contiguous()
-    changed.view(-1).view(torch.uint8)[position] ^= 1
+    changed = tensor.copy()
+    changed.reshape(-1).view(np.uint8)[position] ^= 1
     return changed

@@ -143,7 +143,7 @@ class Aec:
 
     @cached_property
     def _codec(self) -> "Codec":
-        from aecodec.codec import Codec  # brings torch, which the other codecs do without
+        from aecodec.codec import Codec  # not above: the other codecs do without
 
         return Codec(self.weights.path, self._device)
 

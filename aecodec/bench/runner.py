@@ -100,7 +100,7 @@ def plan(
         raise BadArgument(f"{jobs} jobs: give one or more")
     chosen, left_out = choose(words, device)
     if any(isinstance(codec, Aec) for codec in chosen):
-        from aecodec.devices import pick_device  # brings torch
+        from aecodec.devices import pick_device
 
         pick_device(device)
     if not chosen:

@@ -30,9 +30,7 @@ class Unit:
 
 def start(words: Sequence[str] | None, device: str) -> None:
     """Prepare a process of the pool: its codecs, one thread, and a quiet end when the run is stopped."""
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _codecs.update((codec.name, codec) for codec in codecs.choose(words, device)[0])

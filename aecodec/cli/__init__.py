@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -108,6 +109,8 @@ def aec() -> None:
 
 def main() -> None:
     """Run `aec` as a program."""
+    for library in ("OPENBLAS", "MKL"):  # whose threads would start with NumPy, and wait busily
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     streams.prepare()
     prepare_process()
     aec(prog_name="aec")

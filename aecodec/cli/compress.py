@@ -130,7 +130,7 @@ class Compression(Work):
         assert job.target
         output.check_output(job.source, job.target, self.force, self.in_tree)
 
-        # Not above: `aec --help` and `aec info` do without torch.
+        # Not above: `aec --help` and `aec info` do without NumPy.
         from aecodec.picture import opening, pictures
 
         original = output.read(job.source, opening.check_beginning)

@@ -140,6 +140,6 @@ class Decompression(Work):
 
     def _format(self, target: str) -> str:
         """Pillow's name of the format of an output. Raises OutputUnwritable."""
-        from aecodec.picture import pictures  # not above: `aec --help` and `aec info` do without torch
+        from aecodec.picture import pictures  # not above: `aec --help` and `aec info` do without NumPy
 
         return pictures.format_of(self.stream_name if target == output.STREAM else target)

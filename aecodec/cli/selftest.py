@@ -8,10 +8,9 @@ from aecodec.cli import options
 from aecodec.errors import LatentsMismatch
 
 if TYPE_CHECKING:
-    import torch
-
+    from aecodec.engines.engine import Engine
+    from aecodec.networks.photo.exact import Entropy
     from aecodec.picture.pictures import Picture
-    from aecodec.weights import Weights
 
 
 @click.command(epilog="Example: aec selftest --device cpu")
@@ -24,45 +23,42 @@ def selftest(model: str | None, device: str) -> None:
     ends of their range, and compares it bit for bit with 64-bit arithmetic on the CPU. Then encodes a picture
     and decodes it again.
     """
-    from aecodec.codec import Codec  # not above: `aec --help` does without torch
+    from aecodec.codec import Codec  # not above: `aec --help` does without NumPy
+    from aecodec.engines import choose
+    from aecodec.networks.load import load
+    from aecodec.networks.photo.hyperprior import Hyperprior
     from aecodec.weights import find, installed
 
     for weights in [find(model)] if model else (list(installed()) or [find()]):
         click.echo(f"model {weights.name}, entropy id {weights.entropy_id.hex()}, {weights.path}")
         codec = Codec(weights.path, device)
-        _check_layers(weights, codec.device)
+        loaded = load(weights, choose(codec.device))
+        if isinstance(loaded, Hyperprior):
+            _check_layers(loaded.entropy)
+        else:
+            click.echo("  no integer layers: its tables alone decide what the coder does")
         picture = codec.decompress(codec.compress(_picture()))  # raises LatentsMismatch if they differ
         height, width = picture.pixels.shape[:2]
         click.echo(f"  a picture of {width} x {height} pixels decodes to the latents that were encoded")
 
 
-def _check_layers(weights: "Weights", device: "torch.device") -> None:
-    """Print for both float types whether all layers are exact, and which the codec uses."""
-    import torch
+def _check_layers(entropy: "Entropy") -> None:
+    """Print for every arithmetic whether all layers are exact, and which one the codec uses."""
+    from aecodec.networks.photo.integer import exact_on, layers_on
 
-    from aecodec.networks.load import load
-    from aecodec.networks.photo import integer
-    from aecodec.networks.photo.hyperprior import Hyperprior
-
-    model = load(weights, device)
-    if not isinstance(model, Hyperprior):
-        click.echo("  no integer layers: its tables alone decide what the coder does")
-        return
-    entropy = model.entropy
-    click.echo(f"  the bound is proved: float32 holds every sum in all {len(entropy.layers)} integer layers")
-    for dtype in (torch.float32, torch.float64):
-        layers = entropy.layers.items()
-        inexact = [name for name, layer in layers if not integer.exact_on({name: layer}, device, dtype)]
+    exact = []
+    for engine in entropy.engines:
+        inexact = exact_on(layers_on(engine, entropy.architecture, entropy.tensors), entropy.tensors)
         result = f"not exact in {', '.join(inexact)}" if inexact else "exact in every layer"
-        click.echo(f"  {_name(dtype)} on {device}: {result}")
-    used_device, used_dtype = entropy.arithmetic()
-    click.echo(f"  in use: {_name(used_dtype)} on {used_device}, torch {torch.__version__}")
-    if not integer.exact_on(entropy.layers, used_device, used_dtype):
+        click.echo(f"  {_name(engine)}: {result}")
+        exact += [] if inexact else [engine]
+    if not exact:
         raise LatentsMismatch("no arithmetic here is exact: do not read or write .aec files on this machine")
+    click.echo(f"  in use: {_name(exact[0])}")
 
 
-def _name(dtype: object) -> str:
-    return str(dtype).removeprefix("torch.")
+def _name(engine: "Engine") -> str:
+    return f"{engine.name} on {engine.device}"
 
 
 def _picture() -> "Picture":

@@ -75,12 +75,16 @@ def train(
     if minutes is not None and steps is not None:
         raise BadArgument("--minutes and --steps both say how long to train: give only one of them")
 
-    from aecodec.devices import pick_device  # not above: `aec --help` does without torch
+    from aecodec.devices import need_torch, pick_device
+
+    need_torch("training", "train")
+    import torch
+
     from aecodec.training.recipe import is_classic
     from aecodec.training.trainer import Budget
 
     budget = Budget(minutes, steps) if minutes is not None or steps is not None else None
-    run = Run(out, budget, pick_device(device), init, resume)
+    run = Run(out, budget, torch.device(pick_device(device)), init, resume)
     made: object
     with Progress() as progress:
         if is_classic(recipe):

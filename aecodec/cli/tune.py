@@ -45,6 +45,8 @@ def tune(
     error at equal bytes. The best becomes best.toml, a recipe for `aec train`.
     """
     try:
+        import torch
+
         from aecodec.devices import pick_device
         from aecodec.training.classic.data import fit, load_both
         from aecodec.training.classic.recipe import read_recipe
@@ -55,5 +57,6 @@ def tune(
     start = read_recipe(recipe)
     a = start.architecture
     pictures, test = (fit(part, a.channels, a.side) for part in load_both(data, val))
-    search = Search(start, pictures, test, size or a.side**2 / 8, out, pick_device(device))
+    place = torch.device(pick_device(device))
+    search = Search(start, pictures, test, size or a.side**2 / 8, out, place)
     click.echo(search.run(trials, lambda line: click.echo(f"aec: {line}", err=True)))

@@ -29,6 +29,8 @@ def visualize(weights: Path, data: str, out: Path, device: str) -> None:
     if not weights.is_file():
         raise UnknownModel(f"there is no weights file {weights}: give one that `aec train` wrote")
     try:
+        import torch
+
         from aecodec.devices import pick_device
         from aecodec.training.classic import data as sets
         from aecodec.training.classic import visualize as figures
@@ -38,5 +40,6 @@ def visualize(weights: Path, data: str, out: Path, device: str) -> None:
     def say(line: str) -> None:
         click.echo(f"aec: {line}", err=True)
 
-    for path in figures.visualize(weights, sets.load(data, "test"), out, pick_device(device), say):
+    place = torch.device(pick_device(device))
+    for path in figures.visualize(weights, sets.load(data, "test"), out, place, say):
         click.echo(path)

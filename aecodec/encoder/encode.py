@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from aecodec.coding.symbols import Coded
 from aecodec.encoder.refine import refine
@@ -36,12 +35,12 @@ def encode_tiles(model: Model, pixels: np.ndarray, header: Header, effort: int) 
 class Source:
     """A tile to encode.
 
-    pixels: its own, uint8 [H, W, C]. y: latents before the gain, [M, h', w'], of it and, if they are to be
+    pixels: its own, uint8 [H, W, C]. y: latents before the gain, [h', w', M], of it and, if they are to be
     refined, of what its synthesis sees around it. tile: its box in them.
     """
 
     pixels: np.ndarray
-    y: Tensor
+    y: np.ndarray
     tile: Box
 
 
@@ -50,7 +49,7 @@ def read_source(model: Model, pixels: np.ndarray, box: Box, effort: int) -> Sour
     halo = model.stride * model.synthesis_halo if effort else 0
     frame = box.widened(halo, *pixels.shape[:2])
     tile = box.latents(model.stride).inside(frame.latents(model.stride))
-    y = neural.analyse(model, pixels, frame).contiguous()  # without what the analysis saw around it
+    y = neural.analyse(model, pixels, frame).copy()  # without what the analysis saw around it
     return Source(pixels[box.slices], y, tile)
 
 
@@ -58,15 +57,15 @@ def encode_source(model: Model, source: Source, level: int, effort: int) -> Code
     """Code a tile at a level."""
     y = source.y[None]
     if effort:
-        x = neural.as_input(model, neural.edge_padded(source.pixels, model.stride)[None])
-        y = refine(model, x, y, source.tile, level, effort)
+        pixels = neural.edge_padded(source.pixels, model.stride)[None]
+        y = refine(model, pixels, y, source.tile, level, effort)
     (coded,) = model.encode(y, level)
     return coded
 
 
 def encode_batch(model: Model, pictures: Sequence[Pixels], level: int, effort: int) -> list[Tile]:
     """The only tiles of pictures uint8 [H, W, C] of one padded size and one C."""
-    x = neural.as_input(model, np.stack([neural.edge_padded(pixels, model.stride) for pixels in pictures]))
-    y = model.analyse(x)
-    y = refine(model, x, y, Box(0, 0, *y.shape[2:]), level, effort)
+    padded = np.stack([neural.edge_padded(pixels, model.stride) for pixels in pictures])
+    y = model.analyse(padded)
+    y = refine(model, padded, y, Box(0, 0, *y.shape[1:3]), level, effort)
     return [neural.tile_of(coded) for coded in model.encode(y, level)]

@@ -12,8 +12,6 @@ gradient descent.
 """
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from aecodec.networks.model import Model
 from aecodec.tiles.grid import Box
@@ -21,44 +19,63 @@ from aecodec.tiles.grid import Box
 # How far to go in the first round, of the way to where each latent alone should be: those that correct the
 # same pixels would else all do it. Later rounds go less far. Chosen on validation photographs.
 STEP, SHORTER = 0.3, 0.25
-AT_ONCE = {"cpu": 2**18, "cuda": 2**22}  # pixels whose activations are kept for a slope, 0.4 to 0.6 kB each
+AT_ONCE = {"cpu": 2**19, "cuda": 2**22}  # pixels whose activations are kept for a slope, 0.2 to 0.6 kB each
 
 
-def refine(model: Model, x: Tensor, y: Tensor, tile: Box, level: int, rounds: int) -> Tensor:
-    """Latents before the gain, [B, M, h, w], for B tiles of one size at a level.
+def refine(model: Model, pixels: np.ndarray, y: np.ndarray, tile: Box, level: int, rounds: int) -> np.ndarray:
+    """Latents before the gain for B tiles of one size at a level.
 
-    x: their pixels, float32 [B, C, H, W], 0..1, padded to whole latents. y: latents before the gain of the
-    tiles and of what their synthesis sees around them, [B, M, h', w'], in which `tile` is the box of a tile.
+    Args:
+        model: the model.
+        pixels: of the tiles, uint8 [B, H, W, C], padded to whole latents.
+        y: latents before the gain of the tiles and of what their synthesis sees around them,
+            float32 [B, h', w', M].
+        tile: the box of a tile in them.
+        level: rate level.
+        rounds: of refinement.
+
+    Returns:
+        Those of the tiles alone, float32 [B, h, w, M].
+
     """
     unit = model.symbol(level)
     if unit is None or not rounds:
-        return y[:, :, *tile.slices]
-    with torch.inference_mode(False), torch.no_grad():  # autograd keeps no tensor of inference mode
-        around = y.clone()
-        inner = around[:, :, *tile.slices]
-        y = inner.clone()
-        for number in range(rounds):
-            coded = np.stack([one.y_hat for one in model.encode(y, level)])
-            inner.copy_(model.scaled(torch.from_numpy(coded).to(model.device), level))
-            missed = (inner - y) / unit
-            slope = _slope(model, x, around, tile, level) * unit
-            curvature = (slope * missed).sum((1, 2, 3), True) / missed.square().sum((1, 2, 3), True)
-            step = STEP / (1 + SHORTER * number) * unit
-            y += step * torch.where(curvature > 0, missed - slope / curvature, 0)
-        return y
+        return y[:, *tile.slices]
+    around = y.copy()
+    inner = around[:, *tile.slices]
+    y = inner.copy()
+    for number in range(rounds):
+        coded = np.stack([one.y_hat for one in model.encode(y, level)])
+        inner[...] = model.scaled(coded, level)
+        missed = (inner - y) / unit
+        slope = _slope(model, pixels, around, tile, level) * unit
+        curvature = _sums(slope * missed) / np.maximum(_sums(missed * missed), np.finfo(np.float32).tiny)
+        step = STEP / (1 + SHORTER * number) * unit
+        y += step * np.where(curvature > 0, missed - slope / np.where(curvature > 0, curvature, 1), 0)
+    return y
 
 
-def _slope(model: Model, x: Tensor, y_hat: Tensor, tile: Box, level: int) -> Tensor:
-    """How the squared error of x rises with the latents of the tiles, which are before the gain."""
-    slope = torch.zeros_like(y_hat)
-    rows = max(1, AT_ONCE[model.device.type] // (x.shape[0] * x.shape[3] * model.stride))
+def _sums(x: np.ndarray) -> np.ndarray:
+    """Over each of the tiles [B, h, w, M]: [B, 1, 1, 1]."""
+    sums: np.ndarray = x.sum((1, 2, 3), keepdims=True)
+    return sums
+
+
+def _slope(model: Model, pixels: np.ndarray, y_hat: np.ndarray, tile: Box, level: int) -> np.ndarray:
+    """How the squared error of pixels, 0..1, rises with the latents of the tiles before the gain."""
+    slope = np.zeros_like(y_hat)
+    count, _, width, channels = pixels.shape
+    rows = max(1, AT_ONCE[model.engine.device] // (count * width * model.stride))
     for top in range(tile.top, tile.bottom, rows):
         part = Box(top, tile.left, min(top + rows, tile.bottom), tile.right)
-        frame = part.widened(model.synthesis_halo, *y_hat.shape[2:])
-        window = y_hat[:, :, *frame.slices].clone().requires_grad_()
-        with torch.enable_grad():
-            x_hat = model.synthesise(window, level, x.shape[1], rough=True).clamp(0, 1)
-            shown = x_hat[:, :, *part.inside(frame).times(model.stride).slices]
-            error = (shown - x[:, :, *part.inside(tile).times(model.stride).slices]).square().sum()
-        slope[:, :, *frame.slices] += torch.autograd.grad(error, window)[0]
-    return slope[:, :, *tile.slices]
+        frame = part.widened(model.synthesis_halo, *y_hat.shape[1:3])
+        x_hat, back = model.render(y_hat[:, *frame.slices], level, channels)
+        error = np.zeros_like(x_hat)
+        shown = part.inside(frame).times(model.stride).slices
+        drawn = x_hat[:, *shown]
+        missed = np.clip(drawn, 0, 1) - pixels[:, *part.inside(tile).times(model.stride).slices] / np.float32(
+            255
+        )
+        error[:, *shown] = 2 * missed * ((drawn >= 0) & (drawn <= 1))
+        slope[:, *frame.slices] += back(error)
+    return slope[:, *tile.slices]

@@ -6,7 +6,6 @@ On a CPU that gains nothing from 0.2 megapixels a picture on: there each picture
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-import torch
 
 from aecodec.coding.symbols import MISMATCH
 from aecodec.errors import LatentsMismatch
@@ -14,14 +13,13 @@ from aecodec.file.container import Header, Tile
 from aecodec.networks.model import Model
 from aecodec.picture.pictures import Pixels
 from aecodec.tiles.grid import padded
-from aecodec.tiles.neural import as_pixels
 
 PIXELS = 2**24  # that go together: 2 GB of activations
 
 
-def pay(device: torch.device) -> bool:
+def pay(device: str) -> bool:
     """Whether pictures should go together on a device."""
-    return device.type != "cpu"
+    return device != "cpu"
 
 
 def groups(keys: Sequence[Hashable], sizes: Sequence[int]) -> list[list[int]]:
@@ -54,6 +52,5 @@ def decode(model: Model, header: Header, tiles: Sequence[Tile]) -> Pixels:
     for one, tile in zip(coded, tiles, strict=True):
         if one.latents_crc != tile.latents_crc:
             raise LatentsMismatch(MISMATCH)
-    y_hat = torch.from_numpy(np.stack([one.y_hat for one in coded])).to(model.device)
-    x_hat = model.synthesise(model.scaled(y_hat, header.level), header.level, header.channels)
-    return as_pixels(x_hat)
+    y_hat = np.stack([one.y_hat for one in coded])
+    return model.synthesise(model.scaled(y_hat, header.level), header.level, header.channels)

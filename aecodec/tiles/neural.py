@@ -5,8 +5,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from aecodec.coding.symbols import MISMATCH, Coded
 from aecodec.errors import Damaged, LatentsMismatch
@@ -19,32 +17,18 @@ from aecodec.tiles.grid import Box, padded, tile_box, tile_boxes, tiles_under
 # Encoding
 
 
-def analyse(model: Model, pixels: np.ndarray, box: Box) -> Tensor:
-    """Latents of one tile before the gain: [M, h, w]."""
+def analyse(model: Model, pixels: np.ndarray, box: Box) -> np.ndarray:
+    """Latents of one tile before the gain: float32 [h, w, M]."""
     height, width = (padded(side, model.stride) for side in pixels.shape[:2])
     outer = box.widened(model.analysis_halo, height, width)
-    window = edge_padded(pixels[outer.slices], model.stride)
-    y = model.analyse(as_input(model, window[None]))[0]
-    return y[:, *box.latents(model.stride).inside(outer.latents(model.stride)).slices]
+    y: np.ndarray = model.analyse(edge_padded(pixels[outer.slices], model.stride)[None])[0]
+    return y[box.latents(model.stride).inside(outer.latents(model.stride)).slices]
 
 
 def edge_padded(pixels: np.ndarray, stride: int) -> np.ndarray:
     """Pixels [H, W, C] padded to whole latents by repeating the last row and column."""
     height, width = pixels.shape[:2]
     return np.pad(pixels, ((0, -height % stride), (0, -width % stride), (0, 0)), "edge")
-
-
-def as_input(model: Model, pixels: np.ndarray) -> Tensor:
-    """Pixels uint8 [B, H, W, C] -> float32 [B, C, H, W], 0..1, on the model's device."""
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).to(model.device)
-    return x.permute(0, 3, 1, 2).float() / 255
-
-
-def as_pixels(x_hat: Tensor) -> np.ndarray:
-    """The inverse: what the synthesis gives, rounded and clamped, which it then is no more."""
-    pixels = x_hat.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-    array: np.ndarray = pixels.permute(0, 2, 3, 1).cpu().numpy()
-    return array
 
 
 def tile_of(coded: Coded) -> Tile:
@@ -129,11 +113,9 @@ def synthesise(model: Model, header: Header, window: np.ndarray, frame: Box, par
 
     window: y_hat in sixteenths, int32 [M, h, w], in `frame`, a box of latents with the halo around the part.
     """
-    y_hat = model.scaled(torch.from_numpy(window).to(model.device), header.level)
-    x_hat = model.synthesise(y_hat[None], header.level, header.channels)
-    top, left = part.top - model.stride * frame.top, part.left - model.stride * frame.left
-    pixels: np.ndarray = as_pixels(x_hat[:, :, top : top + part.height, left : left + part.width])[0]
-    return pixels
+    y_hat = model.scaled(window, header.level)
+    pixels: np.ndarray = model.synthesise(y_hat[None], header.level, header.channels)[0]
+    return pixels[part.inside(frame.times(model.stride)).slices]
 
 
 # Latents in place of pixels
@@ -143,13 +125,13 @@ def synthesise(model: Model, header: Header, window: np.ndarray, frame: Box, par
 class Latents:
     """The code of a picture, for those who search or sort pictures without decoding them.
 
-    y_hat: float32 [M, h, w] on the codec's device, one position for 16 x 16 pixels in a photo model, in the
-    units of the analysis: what the gain of the level multiplied is divided again. So the latents of a picture
-    coded at two levels differ by rounding and, above effort 0, by what refinement changed, and files of one
-    `entropy_id` can be compared. An orientation in EXIF is not applied.
+    y_hat: float32 [M, h, w], one position for 16 x 16 pixels in a photo model, in the units of the analysis:
+    what the gain of the level multiplied is divided again. So the latents of a picture coded at two levels
+    differ by rounding and, above effort 0, by what refinement changed, and files of one `entropy_id` can be
+    compared. An orientation in EXIF is not applied.
     """
 
-    y_hat: Tensor
+    y_hat: np.ndarray
     level: int
     entropy_id: bytes
 
@@ -158,8 +140,7 @@ def read_latents(model: Model, file: Container) -> Latents:
     """The latents of a picture of neural tiles. Raises LatentsMismatch, Damaged."""
     header = file.header
     shape = header.latent_channels, header.latent_height, header.latent_width
-    with torch.inference_mode(False):  # so that a caller may train on it
-        y_hat = torch.empty(shape, dtype=torch.float32, device=model.device)
+    y_hat = np.empty(shape, np.float32)
     boxes = tile_boxes(header.width, header.height, header.tile_size)
 
     def read(number: int) -> np.ndarray:
@@ -167,6 +148,6 @@ def read_latents(model: Model, file: Container) -> Latents:
 
     with workers(len(boxes)) as pool:
         for box, decoded in zip(boxes, in_order(pool, read, range(len(boxes))), strict=True):
-            part = torch.from_numpy(decoded).to(model.device)
-            y_hat[:, *box.latents(model.stride).slices] = model.scaled(part, header.level)
+            part = np.moveaxis(model.scaled(decoded, header.level), -1, 0)
+            y_hat[:, *box.latents(model.stride).slices] = part
     return Latents(y_hat, header.level, header.entropy_id)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aecodec.engines.engine import LEVELS
 from aecodec.errors import BadArgument, BadRecipe
-from aecodec.networks.photo.blocks import LEVELS
 from aecodec.training import cvvdp, ssimulacra2
 
 Distance = Callable[[Tensor, Tensor], Tensor]

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
+from aecodec.engines.engine import LEVELS
+from aecodec.engines.numpy import NumpyEngine
 from aecodec.errors import BadWeights, OutputUnwritable
 from aecodec.networks.model import Model
 from aecodec.networks.photo.architecture import Architecture
-from aecodec.networks.photo.blocks import LEVELS, LevelTable
-from aecodec.networks.photo.entropy import COMPAND_SIZE, SIGNED_LIMIT
-from aecodec.networks.photo.exact import Entropy
+from aecodec.networks.photo.exact import Entropy, engines_beside
 from aecodec.networks.photo.hyperprior import Hyperprior
-from aecodec.networks.photo.integer import load_layers
 from aecodec.networks.photo.latents import encode
-from aecodec.training.objective import TrainedModel, compand
+from aecodec.training.networks import LevelTable
+from aecodec.training.objective import TrainedModel
 from aecodec.training.quantise import Ranges, quantise
 from aecodec.weights import SUFFIX, WEIGHTS_FORMAT, find, open_weights
 
@@ -47,23 +47,28 @@ def export(
     `pictures`: calibration patches [1, 3, H, W], 0..1, sides multiples of 64, from the training data.
     """
     model, pictures = model.float().cpu().eval(), [x.cpu() for x in pictures]
-    beside = {f"analysis.{k}": t.half() for k, t in model.analysis.state_dict().items()}
-    beside |= {f"hyper_analysis.{k}": t.half() for k, t in _full_tables(model.hyper_analysis).items()}
-    beside |= {f"encoder.masters.{k}": t.half() for k, t in model.masters.state_dict().items()}
+    beside = halves("analysis.", model.analysis.state_dict())
+    beside |= halves("hyper_analysis.", _full_tables(model.hyper_analysis))
+    beside |= halves("encoder.masters.", model.masters.state_dict())
     beside["encoder.quality_levels"] = _quality_levels()
     entropy, synthesis = _entropy_tensors(model, pictures), _synthesis_tensors(model)
     record = model.architecture.record()
     path = write_weights(Hyperprior, record, entropy, synthesis, beside, folder, name, version, card)
-    Hyperprior(open_weights(path), torch.device("cpu"))
+    Hyperprior(open_weights(path), NumpyEngine())
     return path
+
+
+def halves(prefix: str, state: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Tensors in float16, their names after a prefix."""
+    return {f"{prefix}{name}": tensor.half().numpy() for name, tensor in state.items()}
 
 
 def write_weights(
     family: type[Model],
     record: dict[str, Any],
-    entropy: dict[str, Tensor],
-    synthesis: dict[str, Tensor],
-    beside: dict[str, Tensor],
+    entropy: dict[str, np.ndarray],
+    synthesis: dict[str, np.ndarray],
+    beside: dict[str, np.ndarray],
     folder: Path,
     name: str,
     version: int,
@@ -88,7 +93,7 @@ def write_weights(
     path = folder / f"{name}-{entropy_id.hex()}{SUFFIX}"
     part = path.with_suffix(".part")
     try:
-        save_file({k: t.contiguous() for k, t in tensors.items()}, part, metadata)
+        save_file({k: np.ascontiguousarray(t) for k, t in tensors.items()}, part, metadata)
         part.chmod(0o644)  # safetensors leaves it readable to its owner alone
         part.replace(path)
     except (OSError, SafetensorError) as fault:
@@ -106,13 +111,20 @@ def import_weights(path: Path, model: TrainedModel) -> None:
 
     Raises:
         UnknownModel, BadWeights
+
     """
-    loaded = Hyperprior(find(path), torch.device("cpu"))
+    loaded = Hyperprior(find(path), NumpyEngine())
+
+    def floats(prefix: str) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(array).float() for name, array in loaded.read(prefix).items()}
+
+    synthesis = floats("synthesis.")
+    gain = synthesis.pop("gain")
     parts = {
-        "analysis": loaded.analysis.state_dict(),
-        "hyper_analysis": _taken(model.hyper_analysis, loaded.hyper_analysis.state_dict()),
-        "synthesis": _taken(model.synthesis, loaded.synthesis.state_dict()),
-        "masters": {k: t.float() for k, t in loaded.read("encoder.masters.").items()},
+        "analysis": floats("analysis."),
+        "hyper_analysis": _taken(model.hyper_analysis, floats("hyper_analysis.")),
+        "synthesis": _taken(model.synthesis, synthesis),
+        "masters": floats("encoder.masters."),
     }
     state = {f"{name}.{key}": tensor for name, part in parts.items() for key, tensor in part.items()}
     try:
@@ -121,13 +133,14 @@ def import_weights(path: Path, model: TrainedModel) -> None:
         raise BadWeights(
             f"{path} is of another architecture than the recipe: use the recipe it was trained with"
         ) from fault
-    model.log_gain.set_table(loaded.gain.log())
+    model.log_gain.set_table(gain.log())
 
 
-def _quality_levels() -> Tensor:
+def _quality_levels() -> np.ndarray:
     """Levels of the qualities 0, 5, ..., 100: quality 75 is where photographs take about 0.9 bits a pixel."""
-    quality = torch.linspace(0, 1, 21)
-    return (LEVELS - 1) * (0.55 * quality + 0.45 * quality**3)
+    quality = np.linspace(0, 1, 21, dtype=np.float32)
+    levels: np.ndarray = (LEVELS - 1) * (0.55 * quality + 0.45 * quality**3)
+    return levels
 
 
 def _tables(module: torch.nn.Module) -> dict[str, LevelTable]:
@@ -146,27 +159,21 @@ def _taken(module: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tenso
     return state | {k: part.rows_of(state[k]) for k, part in tables.items() if k in state}
 
 
-def _synthesis_tensors(model: TrainedModel) -> dict[str, Tensor]:
-    tensors = {k: t.half() for k, t in _full_tables(model.synthesis).items()}
-    tensors["gain"] = model.log_gain.table().exp().detach().half()
-    return tensors
+def _synthesis_tensors(model: TrainedModel) -> dict[str, np.ndarray]:
+    gain = model.log_gain.table().exp().detach()
+    return halves("", _full_tables(model.synthesis) | {"gain": gain})
 
 
-def _entropy_tensors(model: TrainedModel, pictures: list[Tensor]) -> dict[str, Tensor]:
-    a = model.architecture
+def _entropy_tensors(model: TrainedModel, pictures: list[Tensor]) -> dict[str, np.ndarray]:
     ranges = Ranges(model.masters)
     with torch.no_grad():
         for number, x in enumerate(pictures):
             model(x, torch.tensor([float(CALIBRATION_LEVELS[number % len(CALIBRATION_LEVELS)])]), "round")
     ranges.close()
     tensors = quantise(model.masters, ranges.largest)
-    if len(a.passes) > 1:
-        magnitudes = torch.arange(COMPAND_SIZE) / 16
-        tensors["compand"] = compand(magnitudes).round().clamp(max=SIGNED_LIMIT).to(torch.int16)
     tensors["z_index"] = _z_index(model)
-    tables = _fit_tables(model, tensors, pictures, parametric_masses(a))
-    tensors["tables.radius"] = torch.from_numpy(tables.radius)
-    tensors["tables.frequencies"] = torch.from_numpy(tables.frequencies)
+    tables = _fit_tables(model, tensors, pictures, parametric_masses(model.architecture))
+    tensors["tables.radius"], tensors["tables.frequencies"] = tables.radius, tables.frequencies
     return tensors
 
 
@@ -184,37 +191,32 @@ def _radius(a: Architecture, index: int) -> int:
 
 
 @torch.no_grad()
-def _z_index(model: TrainedModel) -> Tensor:
+def _z_index(model: TrainedModel) -> np.ndarray:
     """The scale index nearest to the trained scale of each hyper-latent channel at each level."""
     a = model.architecture
     index = (model.masters.z_log_scale.table() - math.log(a.scale_first)) / math.log(a.scale_ratio) + 1
-    return index.round().clamp(0, a.scales - 1).to(torch.uint8)
+    array: np.ndarray = index.round().clamp(0, a.scales - 1).to(torch.uint8).numpy()
+    return array
 
 
 @torch.no_grad()
 def _fit_tables(
-    model: TrainedModel, tensors: dict[str, Tensor], pictures: list[Tensor], parametric: list[np.ndarray]
+    model: TrainedModel, tensors: dict[str, np.ndarray], pictures: list[Tensor], parametric: list[np.ndarray]
 ) -> Tables:
     """Tables from the symbols that the integer model meets on the calibration pictures.
 
     Real tails are not Gaussian. Counts are made symmetric and smoothed by the parametric shape.
     """
-    a = model.architecture
-    entropy = Entropy(
-        a,
-        load_layers(a, tensors),
-        from_masses(parametric),
-        tensors["z_index"].numpy(),
-        tensors.get("compand", torch.zeros(0)),
-        torch.device("cpu"),
-    )
+    engines = engines_beside(NumpyEngine())
+    entropy = Entropy(model.architecture, tensors, from_masses(parametric), tensors["z_index"], engines)
     counts = [np.zeros_like(mass) for mass in parametric]
     for x in pictures:
         y = model.analysis(x)
         for level in CALIBRATION_LEVELS:
             at = torch.tensor([float(level)])
             gained = y * model.gain(at)
-            (coded,) = encode(entropy, gained, model.hyper_analysis(gained, at), level)
+            z = model.hyper_analysis(gained, at)
+            (coded,) = encode(entropy, gained.contiguous().numpy(), z.numpy(), level)
             for indexes, symbols in coded.groups:
                 _count(counts, indexes, symbols)
     return from_masses([_smoothed(c, mass) for c, mass in zip(counts, parametric, strict=True)])

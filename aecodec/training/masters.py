@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aecodec.networks.photo.architecture import Architecture
-from aecodec.networks.photo.blocks import LevelTable
-from aecodec.networks.photo.entropy import EntropyModel, LayerSpec, layer_specs
+from aecodec.networks.photo.entropy import LayerSpec, layer_specs, parameters
+from aecodec.training.networks import ENGINE, LevelTable
 
 OUTPUT_UNITS = {"mu": 4.0, "index": 16.0}  # outputs of tens of units from weights that move by thousandths
 
@@ -58,8 +58,7 @@ class Masters(nn.Module):
         self.layers = nn.ModuleDict({s.name.replace(".", "_"): MasterLayer(s) for s in layer_specs(a)})
         self.z_log_scale = LevelTable(a.hyper_channels)
 
-    def model(self) -> EntropyModel:
-        """The topology over these layers."""
-        return EntropyModel(
-            self.architecture, {name.replace("_", "."): layer for name, layer in self.layers.items()}
-        )
+    def forward(self, z: Tensor, level: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Hyper-latents [B, N, h/4, w/4], levels [B] -> mu and scale index, real, [B, M, height, width]."""
+        layers = {name.replace("_", "."): layer for name, layer in self.layers.items()}
+        return parameters(ENGINE, layers, z, level, height, width)

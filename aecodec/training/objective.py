@@ -8,11 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aecodec.coding.symbols import DISTORTION_BITS
+from aecodec.engines.engine import LEVELS
 from aecodec.networks.photo.architecture import Architecture
-from aecodec.networks.photo.blocks import LEVELS, LevelTable
-from aecodec.networks.photo.entropy import COMPAND_SIZE, SIGNED_LIMIT, parity_mask
-from aecodec.networks.photo.transform import Analysis, HyperAnalysis, Synthesis
 from aecodec.training.masters import Masters
+from aecodec.training.networks import Analysis, HyperAnalysis, LevelTable, Synthesis
 
 
 @dataclass(frozen=True)
@@ -89,31 +88,20 @@ class TrainedModel(nn.Module):
         z_scale = torch.exp(self.masters.z_log_scale(level))[:, :, None, None]
         z_hat = straight_through(z)
         z_bits = gaussian_bits(z_hat if mode == "round" else perturb(z), z_scale)
-        y_bits, y_hat = self._passes(z_hat, y, level, mode)
+        y_bits, y_hat = self._code(z_hat, y, level, mode)
         x_hat = None if linear else self.synthesis(y_hat / gain, level).float()
         return Outcome(y_bits / pixels, z_bits.sum((1, 2, 3)) / pixels, x_hat)
 
-    def _passes(self, z: Tensor, y: Tensor, level: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+    def _code(self, z: Tensor, y: Tensor, level: Tensor, mode: str) -> tuple[Tensor, Tensor]:
         """Bits of y [B] and y_hat [B, M, h, w]."""
-        a, entropy = self.architecture, self.masters.model()
-        height, width = y.shape[2:]
-        features = entropy.features(z, level, height, width)
-        y_hat, bits = torch.zeros_like(y), torch.zeros_like(level)
-        for number, part in enumerate(a.passes):
-            mu, index = entropy.parameters(number, features, compand(y_hat), level)
-            channels = slice(part.first, part.last)
-            mask = parity_mask(part, height, width).to(y.device)
-            residual, scale = y[:, channels] - mu, scale_of(a, index)
-            if mode == "round":
-                symbols = cheapest(residual, scale) * (index >= 0.5)  # index 0 is not coded
-                noisy = symbols = residual + (symbols - residual).detach()
-            else:
-                noisy, symbols = perturb(residual), straight_through(residual)
-            bits = bits + (gaussian_bits(noisy, scale) * mask).sum((1, 2, 3))
-            decoded = torch.zeros_like(y)
-            decoded[:, channels] = (symbols + mu) * mask
-            y_hat = y_hat + decoded
-        return bits, y_hat
+        mu, index = self.masters(z, level, *y.shape[2:])
+        residual, scale = y - mu, scale_of(self.architecture, index)
+        if mode == "round":
+            symbols = cheapest(residual, scale) * (index >= 0.5)  # index 0 is not coded
+            noisy = symbols = residual + (symbols - residual).detach()
+        else:
+            noisy, symbols = perturb(residual), straight_through(residual)
+        return gaussian_bits(noisy, scale).sum((1, 2, 3)), symbols + mu
 
 
 def scale_of(a: Architecture, index: Tensor) -> Tensor:
@@ -150,11 +138,6 @@ def cheapest(residual: Tensor, scale: Tensor) -> Tensor:
     saved = gaussian_bits(rounded, scale) - gaussian_bits(nearer, scale)
     added = DISTORTION_BITS * ((residual - nearer).square() - (residual - rounded).square())
     return torch.where(saved > added, nearer, rounded)
-
-
-def compand(y_hat: Tensor) -> Tensor:
-    """Latents on the range of the integer networks' activations; see `networks.entropy`."""
-    return torch.asinh(y_hat) * (SIGNED_LIMIT / math.asinh(COMPAND_SIZE / 16))
 
 
 def gaussian_bits(x: Tensor, scale: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aecodec.devices import arithmetic, autocast
 from aecodec.training.data import Patches
 from aecodec.training.distortion import distortion, mse
 from aecodec.training.muon import Muon
 from aecodec.training.objective import TrainedModel
+from aecodec.training.precision import arithmetic, autocast
 from aecodec.training.recipe import Recipe
 from aecodec.training.start import start_linear
 

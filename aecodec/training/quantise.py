@@ -6,11 +6,12 @@ fill its integer range; every output channel then takes the largest power of two
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from aecodec.networks.photo.entropy import LayerSpec, layer_specs
-from aecodec.networks.photo.integer import BOUND, reach
+from aecodec.networks.photo.integer import BOUND
 from aecodec.training.masters import MasterLayer, Masters
 
 OUTPUT_SCALES = {"mu": 16.0, "index": 1.0}  # integer units of the outputs
@@ -44,29 +45,27 @@ class Ranges:
             handle.remove()
 
 
-def quantise(masters: Masters, largest: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _reach(weight: Tensor, bias: Tensor, limit: int) -> Tensor:
+    """`integer.reach` of whole numbers in float64."""
+    return weight.abs().flatten(1).sum(1) * limit + bias.abs().amax(0)
+
+
+def quantise(masters: Masters, largest: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Integer tensors `NAME.weight`, `NAME.bias`, `NAME.shift` of all layers.
 
     `largest`: largest activation of every channel of every layer, as `Ranges` collects it.
     """
     a = masters.architecture
     tensors = {}
-    scales = torch.ones(
-        a.hyper_channels
-    )  # of the layer's input; z and companded latents are integers already
-    features = scales
+    scales = torch.ones(a.hyper_channels)  # of the layer's input; z holds integers already
     for spec in layer_specs(a):
         layer = masters.layers[spec.name.replace(".", "_")]
         assert isinstance(layer, MasterLayer)
         output = spec.name.rpartition(".")[2]
-        if spec.name.endswith(".enter") and spec.name.startswith("pass"):
-            scales = torch.cat((features, torch.ones(spec.inputs - len(features))))
         out = _output_scales(spec, largest[spec.name], a.hyper_width)
         tensors.update(_integers(spec, layer, scales, out))
         if output not in OUTPUT_SCALES:
             scales = out[::4] if spec.outputs == 4 * a.hyper_width else out  # a shuffle by 2 follows
-        if spec.name == "hyper.leave":
-            features = out
     return tensors
 
 
@@ -83,7 +82,7 @@ def _output_scales(spec: LayerSpec, largest: Tensor, width: int) -> Tensor:
 
 
 @torch.no_grad()
-def _integers(spec: LayerSpec, layer: MasterLayer, scales: Tensor, out: Tensor) -> dict[str, Tensor]:
+def _integers(spec: LayerSpec, layer: MasterLayer, scales: Tensor, out: Tensor) -> dict[str, np.ndarray]:
     """Weights, biases and shifts of one layer; scales of its inputs and outputs given."""
     unit = layer.unit or 1.0
     weight = layer.weight.detach().double().cpu() * unit
@@ -95,13 +94,13 @@ def _integers(spec: LayerSpec, layer: MasterLayer, scales: Tensor, out: Tensor) 
     shift = torch.zeros(spec.outputs, dtype=torch.int64)
     for candidate in range(1, MAX_SHIFT + 1):
         w, b = (weight * 2.0**candidate).round(), (bias * 2.0**candidate).round()
-        fits = (reach(w, b, spec.limit) <= BOUND) & (w.abs().flatten(1).amax(1) <= MAX_WEIGHT)
+        fits = (_reach(w, b, spec.limit) <= BOUND) & (w.abs().flatten(1).amax(1) <= MAX_WEIGHT)
         shift[fits] = candidate
     factor = torch.exp2(shift.double())
     whole = (weight * factor.view(-1, *[1] * (weight.ndim - 1))).round()
     kind = torch.int8 if whole.abs().max() <= 127 else torch.int16
     return {
-        f"{spec.name}.weight": whole.to(kind),
-        f"{spec.name}.bias": (bias * factor).round().to(torch.int32),
-        f"{spec.name}.shift": shift.to(torch.uint8),
+        f"{spec.name}.weight": whole.to(kind).numpy(),
+        f"{spec.name}.bias": (bias * factor).round().to(torch.int32).numpy(),
+        f"{spec.name}.shift": shift.to(torch.uint8).numpy(),
     }

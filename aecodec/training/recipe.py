@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from aecodec.errors import AecError, BadRecipe, InputMissing
 from aecodec.networks.photo.architecture import Architecture
-from aecodec.networks.photo.entropy import covers
 from aecodec.training.distortion import DISTANCES, Part
 from aecodec.training.objective import LambdaRange
 
@@ -91,8 +90,6 @@ class Recipe:
         for blocks in (a.analysis_blocks, a.synthesis_blocks):
             if len(blocks) != 2 or not all(type(n) is int and 0 <= n <= MOST_BLOCKS for n in blocks):
                 raise BadRecipe(f"blocks = {list(blocks)}: give two whole numbers")
-        if not covers(a):
-            raise BadRecipe(f"passes must code each of the {a.latent_channels} latent_channels just once")
 
 
 def check_name(name: object) -> None:

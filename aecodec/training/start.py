@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aecodec.engines.engine import LEVELS
 from aecodec.networks.photo.architecture import PATCH
-from aecodec.networks.photo.blocks import LEVELS
+from aecodec.training.networks import ENGINE
 from aecodec.training.objective import LambdaRange, TrainedModel
 
 
@@ -36,7 +37,8 @@ def start_linear(model: TrainedModel, patches: Tensor, lambdas: LambdaRange) -> 
         layer.bias[: len(bias)] = bias
     # At 1/16 the four neighbouring patches lie in channels c * 4 + position, hence the Kronecker product.
     corners = torch.eye(4, dtype=weight.dtype, device=weight.device)
-    features = F.pixel_unshuffle(enter(F.pixel_unshuffle(patches, PATCH)), 2)
+    entered = ENGINE.pointwise(F.pixel_unshuffle(patches, PATCH), enter.weight, enter.bias)
+    features = F.pixel_unshuffle(entered, 2)
     to_pixels = torch.kron(leave.weight, corners)
     basis, deviation = _principal(_rows(features) @ to_pixels.T, a.latent_channels)
     model.analysis.down.weight.copy_(basis / deviation.sqrt()[:, None] @ to_pixels)

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aecodec.devices import autocast
 from aecodec.errors import BadArgument
 from aecodec.measure.bd import bd_rate
 from aecodec.training.data import Loaded
 from aecodec.training.objective import TrainedModel
+from aecodec.training.precision import autocast
 
 LEVELS_SHOWN = (0, 51, 102, 153, 204, 255)
 JPEG_QUALITIES = (5, 10, 20, 35, 50, 65, 80, 90)

@@ -15,9 +15,10 @@ from aecodec.cli.faults import UNEXPECTED, Failure, prepare_process
 from aecodec.cli.many import together
 from aecodec.cli.many.plan import Job, Plan
 from aecodec.cli.many.report import Outcome, Report
-from aecodec.cli.many.work import Work, attempt, cores
+from aecodec.cli.many.work import Work, attempt
 from aecodec.cli.options import Batch
 from aecodec.errors import TooLarge
+from aecodec.threads import cores
 
 STOP_SECONDS = 10  # a process that has not ended by then, in the middle of one call of a library, is killed
 
@@ -151,7 +152,7 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """The life of a worker process: it ends when the pipe does, with the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare_process()
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # that this process may use
     with suppress(EOFError, ConnectionError):
         while True:
             pipe.send(attempt(work, pipe.recv()))

@@ -1,4 +1,4 @@
-"""What there is to do: inputs -> jobs, each with its output. Nothing is read, and no torch is needed."""
+"""What there is to do: inputs -> jobs, each with its output. Nothing is read."""
 
 import glob
 import os

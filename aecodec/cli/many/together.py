@@ -1,6 +1,5 @@
 """Many files on a GPU: this process reads and writes in threads, and the codec converts many at a time."""
 
-import ctypes
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from typing import Any
 
 from aecodec.cli.many.plan import Job
 from aecodec.cli.many.report import Outcome
-from aecodec.cli.many.work import Work, cores, noted, outcome_of, read
+from aecodec.cli.many.work import Work, noted, outcome_of, read
+from aecodec.devices import has_gpu
+from aecodec.threads import cores
 
-DRIVERS = ("libcuda.so.1", "libamdhip64.so", "nvcuda.dll")  # of GPUs that PyTorch calls "cuda"
 TOGETHER = 32  # files; as many more are read meanwhile
 
 
@@ -25,20 +25,8 @@ class Opened:
 
 
 def on_gpu(device: str) -> bool:
-    """Whether a codec would work on a GPU; where there is no driver for one, that is known without torch."""
-    if device == "cpu" or not any(map(_is_there, DRIVERS)):
-        return False
-    from aecodec.devices import pick_device
-
-    return pick_device(device).type != "cpu"
-
-
-def _is_there(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
+    """Whether a codec would work on a GPU."""
+    return device != "cpu" and has_gpu()
 
 
 def run(work: Work, jobs: Sequence[Job]) -> Generator[Outcome]:

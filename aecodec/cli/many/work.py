@@ -1,6 +1,5 @@
 """What is done with each file: read, convert, write; whatever goes wrong becomes part of its outcome."""
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ class Work(ABC):
     @cached_property
     def codec(self) -> "Codec":
         """The codec of this process."""
-        from aecodec.codec import Codec  # not above: `aec --help` does without torch
+        from aecodec.codec import Codec  # not above: `aec --help` does without NumPy
 
         if self.verbose:
             options.log()
@@ -58,11 +57,6 @@ class Work(ABC):
         with about(outcome.file):
             (made,) = self.convert([item])
         self.write(job, outcome, item, made)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def attempt(work: Work, job: Job) -> Outcome:

@@ -12,17 +12,18 @@ from torch import Tensor
 from aecodec.coding.rans import Decoder, Encoder
 from aecodec.coding.symbols import MISMATCH, SIXTEENTHS, Coded, cheapest, latents_crc
 from aecodec.coding.tables import Tables
+from aecodec.engines.engine import LEVELS, Engine
+from aecodec.engines.torch import TorchEngine
 from aecodec.errors import AecError, BadWeights, Damaged, LatentsMismatch
 from aecodec.file.container import TILE_SIZE
 from aecodec.networks.classic.autoencoder import BUILDERS, Autoencoder, ClassicArchitecture, take_weights
 from aecodec.networks.model import Model
-from aecodec.networks.photo.blocks import LEVELS
 from aecodec.weights import Weights
 
 FAMILY = "classic"
 AT_ONCE = 2**18  # pixels that go through the networks together: 50 MB of activations for 48 channels
 
-STORED = {"tables.radius": torch.int32, "tables.frequencies": torch.int32, "index": torch.uint8}
+STORED = {"tables.radius": np.int32, "tables.frequencies": np.int32, "index": np.uint8}
 
 
 class ClassicModel(Model):
@@ -40,9 +41,10 @@ class ClassicModel(Model):
     analysis_halo = 0
     synthesis_halo = 0
 
-    def __init__(self, weights: Weights, device: torch.device, fast: bool = False) -> None:
-        """Load and verify the decoder's half. Raises BadWeights."""
-        super().__init__(weights, device, fast)
+    def __init__(self, weights: Weights, engine: Engine) -> None:
+        """Load and verify the decoder's half; it runs on PyTorch. Raises BadWeights."""
+        super().__init__(weights, engine if isinstance(engine, TorchEngine) else TorchEngine())
+        self.device = torch.device(self.engine.device)
         try:
             known = [field.name for field in dataclasses.fields(ClassicArchitecture)]
             record = {k: v for k, v in weights.architecture.items() if k in known}  # a decoder ignores others
@@ -61,36 +63,38 @@ class ClassicModel(Model):
         step = math.lcm(self.stride, 64)
         self.tile_size = step * max(TILE_SIZE // step, 1)
 
-    def _take_entropy(self, tensors: dict[str, Tensor]) -> None:
+    def _take_entropy(self, tensors: dict[str, np.ndarray]) -> None:
         for name, dtype in STORED.items():
             found = tensors[name].dtype if name in tensors else "missing"
             if found != dtype:
-                raise BadWeights(f"{self.weights.path}: {name} is {found}, not {dtype}: get the file again")
+                raise BadWeights(
+                    f"{self.weights.path}: {name} is {found}, not {dtype.__name__}: get the file again"
+                )
         try:
-            self.tables = Tables(tensors["tables.radius"].numpy(), tensors["tables.frequencies"].numpy())
+            self.tables = Tables(tensors["tables.radius"], tensors["tables.frequencies"])
         except BadWeights as error:
             raise BadWeights(f"{self.weights.path}: {error}") from error
-        self.index = tensors["index"].numpy()  # uint8 [256, L]
+        self.index = tensors["index"]  # uint8 [256, L]
         if self.index.shape != (LEVELS, self.architecture.latents) or self.index.max() >= self.tables.count:
             raise BadWeights(f"{self.weights.path}: index is of another architecture: get the file again")
 
-    def _take_synthesis(self, tensors: dict[str, Tensor]) -> None:
-        if any(t.dtype != torch.float16 for t in tensors.values()):
+    def _take_synthesis(self, tensors: dict[str, np.ndarray]) -> None:
+        if any(t.dtype != np.float16 for t in tensors.values()):
             raise BadWeights(f"{self.weights.path}: the synthesis is not stored in float16")
-        gain, mean = (tensors.pop(name, torch.zeros(0)) for name in ("gain", "mean"))
+        gain, mean = (tensors.pop(name, np.zeros(0)).astype(np.float32) for name in ("gain", "mean"))
         latents = self.architecture.latents
         if gain.shape != (LEVELS, latents) or mean.shape != (latents,) or not (gain > 0).all():
             raise BadWeights(f"{self.weights.path}: gain or mean is of another architecture, or missing")
-        self.gain, self.mean = gain.float().to(self.device), mean.float().to(self.device)
+        self.gain, self.mean = gain, mean
         self.decoder = self._network("decoder", tensors)
 
-    def _network(self, half: str, tensors: dict[str, Tensor]) -> Autoencoder:
+    def _network(self, half: str, tensors: dict[str, np.ndarray]) -> Autoencoder:
         """The encoder or the decoder with stored weights, in float32; the other half is empty."""
         make = BUILDERS[self.architecture.kind][half == "decoder"]
-        with torch.device("meta"):
+        with torch.inference_mode(False), torch.device("meta"):
             network = make(self.architecture)
         try:
-            take_weights(network, {name: t.float().to(self.device) for name, t in tensors.items()})
+            take_weights(network, self.engine.load(tensors))
         except RuntimeError as error:
             raise BadWeights(f"{self.weights.path}: the weights are of another architecture") from error
         halves = {"encoder": torch.nn.Identity(), "decoder": torch.nn.Identity(), half: network}
@@ -110,31 +114,33 @@ class ClassicModel(Model):
         """A grey network codes each plane of a colour picture."""
         return self.architecture.latents * (channels if self.architecture.channels == 1 else 1)
 
-    def analyse(self, x: Tensor) -> Tensor:
+    def analyse(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels -> y."""
-        a = self.architecture
-        if a.channels == 3:
-            x = x.expand(-1, 3, -1, -1)
-        count, channels, height, width = x.shape
+        a, e = self.architecture, self.engine
+        count, height, width, channels = pixels.shape
         rows, columns = height // a.side, width // a.side
-        planes = x.reshape(-1, a.channels, rows, a.side, columns, a.side)
-        blocks = planes.permute(0, 2, 4, 1, 3, 5).reshape(-1, a.channels, a.side, a.side)
-        y = self._in_parts(self.encoder.encode, blocks)
-        y = y.view(-1, rows, columns, a.latents).permute(0, 3, 1, 2)
-        return y.reshape(count, self.latent_channels(channels), rows, columns)
+        with e.running():
+            x = e.from_pixels(pixels).contiguous()
+            x = x.expand(-1, 3, -1, -1) if a.channels == 3 else x
+            planes = x.reshape(-1, a.channels, rows, a.side, columns, a.side)
+            blocks = planes.permute(0, 2, 4, 1, 3, 5).reshape(-1, a.channels, a.side, a.side)
+            y = self._in_parts(self.encoder.encode, blocks)
+            y = y.view(count, -1, rows, columns, a.latents).permute(0, 2, 3, 1, 4)
+            array: np.ndarray = y.reshape(count, rows, columns, -1).float().cpu().numpy()
+            return array
 
     def _in_parts(self, network: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         """What a half of the network makes of blocks or of their latents, some at a time."""
         parts = torch.split(batch, max(AT_ONCE // self.architecture.side**2, 1))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast):
-            return torch.cat([network(part) for part in parts])
+        return torch.cat([network(part) for part in parts])
 
-    def encode(self, y: Tensor, level: int) -> list[Coded]:
+    def encode(self, y: np.ndarray, level: int) -> list[Coded]:
         """Centre, gain, rounding, words."""
-        gain, mean = self._scale(level, y.shape[1])
-        indexes = self._indexes(level, y.shape[1:])
+        gain, mean = self._scale(level, y.shape[3])
+        planes = np.moveaxis((y - mean) * gain, 3, 1)
+        indexes = self._indexes(level, planes.shape[1:])
         coded = []
-        for tile in ((y - mean) * gain).cpu().numpy():
+        for tile in planes:
             symbols = cheapest(tile.ravel(), indexes, self.tables)
             coder = Encoder()
             coder.push(symbols, indexes, self.tables)
@@ -155,26 +161,28 @@ class ClassicModel(Model):
             coded.append(Coded(b"", _crc(y_hat), y_hat))
         return coded
 
-    def scaled(self, y_hat: Tensor, level: int) -> Tensor:
+    def scaled(self, y_hat: np.ndarray, level: int) -> np.ndarray:
         """Divide what the gain has multiplied, and add the mean again."""
         gain, mean = self._scale(level, y_hat.shape[-3])
-        return y_hat.float() / (SIXTEENTHS * gain) + mean
+        y: np.ndarray = np.moveaxis(y_hat, -3, -1).astype(np.float32) / (SIXTEENTHS * gain) + mean
+        return y
 
-    def synthesise(self, y_hat: Tensor, level: int, channels: int, rough: bool = False) -> Tensor:
+    def synthesise(self, y_hat: np.ndarray, level: int, channels: int) -> np.ndarray:
         """Latents -> pixels; grey from a colour network is the mean of the three channels."""
-        a = self.architecture
-        count, _, rows, columns = y_hat.shape
-        y = y_hat.reshape(-1, a.latents, rows, columns).permute(0, 2, 3, 1).reshape(-1, a.latents)
-        blocks = self._in_parts(self.decoder.decode, y)
-        planes = blocks.view(-1, rows, columns, a.channels, a.side, a.side).permute(0, 3, 1, 4, 2, 5)
-        x_hat = planes.reshape(count, -1, rows * a.side, columns * a.side)
-        return x_hat if x_hat.shape[1] == channels else x_hat.mean(1, keepdim=True)
+        a, e = self.architecture, self.engine
+        count, rows, columns, _ = y_hat.shape
+        planes = y_hat.reshape(count, rows, columns, -1, a.latents).transpose(0, 3, 1, 2, 4)
+        with e.running():
+            y = torch.from_numpy(np.ascontiguousarray(planes)).to(self.device).reshape(-1, a.latents)
+            blocks = self._in_parts(self.decoder.decode, y)
+            squares = blocks.view(-1, rows, columns, a.channels, a.side, a.side).permute(0, 3, 1, 4, 2, 5)
+            x_hat = squares.reshape(count, -1, rows * a.side, columns * a.side).float()
+            return e.to_pixels(x_hat if x_hat.shape[1] == channels else x_hat.mean(1, keepdim=True))
 
-    def _scale(self, level: int, channels: int) -> tuple[Tensor, Tensor]:
-        """Gain and mean of each channel of y, [M, 1, 1]."""
+    def _scale(self, level: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gain and mean of each channel of y, [M]."""
         planes = channels // self.architecture.latents
-        gain, mean = (t.repeat(planes)[:, None, None] for t in (self.gain[level], self.mean))
-        return gain, mean
+        return np.tile(self.gain[level], planes), np.tile(self.mean, planes)
 
     def _indexes(self, level: int, shape: Sequence[int]) -> np.ndarray:
         """Scale indexes of a tile, uint8 [M h w]."""

@@ -12,18 +12,6 @@ MU_LIMIT = 2**14 - 1  # largest magnitude of a predicted mean, in sixteenths
 
 
 @dataclass(frozen=True)
-class Pass:
-    """The latents decoded together: channels `first` to `last` (excluded) at the positions of one parity.
-
-    `parity` is "all", "even" or "odd": of row plus column of the position.
-    """
-
-    first: int
-    last: int
-    parity: str = "all"
-
-
-@dataclass(frozen=True)
 class Architecture:
     """Sizes of the networks; the defaults are those of the model `photo`.
 
@@ -41,7 +29,6 @@ class Architecture:
     scales: int = 64  # scale indexes, 0 (not coded) included
     scale_first: float = 0.15  # standard deviation of index 1
     scale_ratio: float = 1.122  # from one index to the next: index 63 is 188
-    passes: tuple[Pass, ...] = (Pass(0, 320),)
 
     def record(self) -> dict[str, Any]:
         """The architecture as plain JSON values."""
@@ -51,7 +38,6 @@ class Architecture:
     def from_record(record: dict[str, Any]) -> "Architecture":
         """Inverse of `record`. Raises TypeError on unknown or missing fields."""
         values = dict(record)
-        values["passes"] = tuple(Pass(**entry) for entry in values["passes"])
         for name in ("analysis_blocks", "synthesis_blocks"):
             values[name] = tuple(values[name])
         return Architecture(**values)

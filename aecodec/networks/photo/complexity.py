@@ -1,16 +1,16 @@
-"""Multiply-accumulates and parameters of an architecture, counted on the networks themselves."""
+"""Multiply-accumulates of an architecture, counted while the networks run without numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from aecodec.engines.torch import TorchEngine
+from aecodec.networks.photo import transform
 from aecodec.networks.photo.architecture import HYPER_STRIDE, STRIDE, Architecture
-from aecodec.networks.photo.blocks import Depthwise, Pointwise
 from aecodec.networks.photo.entropy import layer_specs
-from aecodec.networks.photo.transform import Analysis, HyperAnalysis, Synthesis
+from aecodec.networks.photo.transform import Shapes
 
 SIDE = 4 * HYPER_STRIDE  # pixels a side of the counted picture: whole hyper-latents
 
@@ -37,32 +37,36 @@ class Complexity:
 
 def complexity(a: Architecture) -> Complexity:
     """Count one architecture."""
-    latents, level = SIDE // STRIDE, torch.zeros(1)
-    x = torch.zeros(1, 3, SIDE, SIDE)
-    y = torch.zeros(1, a.latent_channels, latents, latents)
+    latents = SIDE // STRIDE
+    x = torch.empty(1, 3, SIDE, SIDE, device="meta")
+    y = torch.empty(1, a.latent_channels, latents, latents, device="meta")
     return Complexity(
-        _count(Analysis, a, lambda network: network(x)),
-        _count(HyperAnalysis, a, lambda network: network(y, level)),
+        _count(transform.analysis_shapes(a), lambda e, w: transform.analysis(e, w, a, x)),
+        _count(transform.hyper_analysis_shapes(a), lambda e, w: transform.hyper_analysis(e, w, y, 0)),
         _entropy(a),
-        _count(Synthesis, a, lambda network: network(y, level)),
+        _count(transform.synthesis_shapes(a), lambda e, w: transform.synthesis(e, w, a, y, 0)),
     )
 
 
-def _count(kind: type[nn.Module], a: Architecture, run: Callable[[Any], object]) -> float:
-    network = kind(a)
+class _Counter(TorchEngine):
+    """Counts the products of weights."""
+
     total = 0
 
-    def add(layer: nn.Module, inputs: object, output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer, Pointwise | Depthwise)
-        total += layer.weight.numel() * output.shape[2] * output.shape[3]
+    def pointwise(self, x: Tensor, weight: Tensor, bias: Tensor, precise: bool = False) -> Tensor:
+        self.total += weight.numel() * x.shape[2] * x.shape[3]
+        return super().pointwise(x, weight, bias, precise)
 
-    for layer in network.modules():
-        if isinstance(layer, Pointwise | Depthwise):
-            layer.register_forward_hook(add)
+    def depthwise(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        self.total += weight.numel() * x.shape[2] * x.shape[3]
+        return super().depthwise(x, weight, bias)
+
+
+def _count(shapes: Shapes, run: Callable[[TorchEngine, dict[str, Tensor]], object]) -> float:
+    counter = _Counter("meta")
     with torch.inference_mode():
-        run(network)
-    return total / SIDE**2 / 1000
+        run(counter, {name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
+    return counter.total / SIDE**2 / 1000
 
 
 def _entropy(a: Architecture) -> float:

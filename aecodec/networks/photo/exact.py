@@ -1,100 +1,110 @@
-"""The integer entropy model of a hyperprior, with its tables: runs exactly or not at all."""
+"""The integer entropy model of a photo model, with its tables: runs exactly or not at all."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from aecodec.coding.tables import Tables
+from aecodec.engines.engine import LEVELS, Engine
+from aecodec.engines.numpy import NumpyEngine
 from aecodec.errors import BadWeights
+from aecodec.networks.photo import integer
 from aecodec.networks.photo.architecture import Architecture
-from aecodec.networks.photo.blocks import LEVELS
-from aecodec.networks.photo.entropy import COMPAND_SIZE, SIGNED_LIMIT, EntropyModel, covers
-from aecodec.networks.photo.integer import IntegerLayer, exact_on, load_layers, reduced_precision
+from aecodec.networks.photo.entropy import parameters
+from aecodec.networks.photo.integer import IntegerLayer, Tensors, exact_on, layers_on
 
-STORED = {  # types of what the entropy model has beside its layers
-    "tables.radius": torch.int32,
-    "tables.frequencies": torch.int32,
-    "z_index": torch.uint8,
-    "compand": torch.int16,
-}
+STORED = {"tables.radius": np.int32, "tables.frequencies": np.int32, "z_index": np.uint8}
 
 
 @dataclass
 class Entropy:
-    """The layers and tables, settled on an arithmetic that is exact on this device.
+    """Layers and tables, and the engine that is exact here.
 
-    z_index: uint8 [256, N], scale index of each hyper-latent channel at each level.
-    compand: int16 [COMPAND_SIZE] or empty: network input for each magnitude of y_hat in sixteenths.
+    Args:
+        architecture: of the model.
+        tensors: integer tensors of the layers, checked.
+        tables: frequencies of symbols.
+        z_index: scale index of each hyper-latent channel at each level, uint8 [256, N].
+        engines: what may run the layers, in the order in which they are preferred.
+
     """
 
     architecture: Architecture
-    layers: dict[str, IntegerLayer]
+    tensors: Tensors
     tables: Tables
     z_index: np.ndarray
-    compand: Tensor
-    device: torch.device
-
-    def __post_init__(self) -> None:
-        """Prepare what has been settled for each arithmetic."""
-        self._settled: dict[torch.dtype, EntropyModel] = {}
-        self._exact: dict[torch.dtype, bool] = {}
+    engines: Sequence[Engine]
+    _settled: dict[str, IntegerLayer] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def load(cls, a: Architecture, tensors: Mapping[str, Tensor], device: torch.device) -> "Entropy":
+    def load(cls, a: Architecture, tensors: Tensors, engines: Sequence[Engine]) -> "Entropy":
         """From the tensors under `entropy.` without that prefix. Raises BadWeights."""
-        tensors = {"compand": torch.zeros(0, dtype=torch.int16), **tensors}
         for name, dtype in STORED.items():
             found = tensors[name].dtype if name in tensors else "missing"
             if found != dtype:
-                raise BadWeights(f"{name} is {found}, not {dtype}: the weights are of another architecture")
-        tables = Tables(tensors["tables.radius"].numpy(), tensors["tables.frequencies"].numpy())
-        z_index, compand = tensors["z_index"].numpy(), tensors["compand"]
-        wanted = COMPAND_SIZE if len(a.passes) > 1 else 0
-        shapes = (z_index.shape, tuple(compand.shape), tables.count)
-        if shapes != ((LEVELS, a.hyper_channels), (wanted,), a.scales):
-            raise BadWeights(f"z_index, compand and tables have sizes {shapes}: another architecture")
-        if int(z_index.max()) >= a.scales or (
-            wanted and not 0 <= compand.min() <= compand.max() <= SIGNED_LIMIT
-        ):
-            raise BadWeights("z_index or compand holds values outside its range: the weights are damaged")
-        if not covers(a):
+                raise BadWeights(
+                    f"{name} is {found}, not {dtype.__name__}: the weights are of another architecture"
+                )
+        tables = Tables(tensors["tables.radius"], tensors["tables.frequencies"])
+        z_index = tensors["z_index"]
+        if (z_index.shape, tables.count) != ((LEVELS, a.hyper_channels), a.scales):
             raise BadWeights(
-                "the passes do not code every latent once: the weights are of another architecture"
+                f"z_index is {z_index.shape} and there are {tables.count - 1} tables: another architecture"
             )
-        return cls(a, load_layers(a, tensors), tables, z_index, compand, device)
+        if z_index.max() >= a.scales:
+            raise BadWeights("z_index holds values outside its range: the weights are damaged")
+        integer.check(a, tensors)
+        return cls(a, tensors, tables, z_index, engines)
 
-    def network(self) -> tuple[EntropyModel, torch.device, torch.dtype]:
-        """The network in the arithmetic that is exact now, with the device and type its inputs must have."""
-        device, dtype = self.arithmetic()
-        if dtype not in self._settled:
-            moved = {name: layer.to(device, dtype) for name, layer in self.layers.items()}
-            self._settled[dtype] = EntropyModel(self.architecture, moved)
-        return self._settled[dtype], device, dtype
+    def parameters(
+        self, z_hat: np.ndarray, level: int, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """mu in sixteenths, int32, and scale indexes, uint8, [B, M, height, width] each.
 
-    def arithmetic(self) -> tuple[torch.device, torch.dtype]:
-        """Device and float type of the integer path.
+        Args:
+            z_hat: hyper-latents, integers [B, N, rows, columns].
+            level: rate level.
+            height: rows of the latents.
+            width: columns of the latents.
 
-        float32 on a CPU; float64 on CUDA, wherever a caller allows reduced precision, and where the
-        self-test finds float32 inexact; the CPU where even float64 is.
         """
-        if self.device.type == "cpu" and not reduced_precision() and self._is_exact(torch.float32):
-            return self.device, torch.float32
-        if self.device.type == "cpu" or self._is_exact(torch.float64):
-            return self.device, torch.float64
-        return torch.device("cpu"), torch.float64
+        layers = self.layers()
+        e = layers["hyper.enter"].engine
+        with e.running():
+            z = e.from_array(z_hat.transpose(0, 2, 3, 1))
+            mu, index = parameters(e, layers, z, level, height, width)
+            return _integers(e, mu, np.int32), _integers(e, index, np.uint8)
 
-    def _is_exact(self, dtype: torch.dtype) -> bool:
-        if dtype not in self._exact:
-            with torch.device("cpu"):  # whatever default the caller has set
-                self._exact[dtype] = exact_on(self.layers, self.device, dtype)
-        return self._exact[dtype]
+    def layers(self) -> dict[str, IntegerLayer]:
+        """The layers on the first engine whose arithmetic is exact; the self-test runs once."""
+        with self._lock:
+            if self._settled is None:
+                self._settled = self._first_exact()
+            return self._settled
 
-    def companded(self, y_hat: Tensor) -> Tensor:
-        """y_hat in sixteenths (integers) -> what the context passes read, integers of the same sign."""
-        if not len(self.compand):
-            return y_hat
-        table = self.compand.to(y_hat.device, y_hat.dtype)
-        return torch.sign(y_hat) * table[y_hat.abs().clamp(max=COMPAND_SIZE - 1).long()]
+    def _first_exact(self) -> dict[str, IntegerLayer]:
+        for e in self.engines:
+            layers = layers_on(e, self.architecture, self.tensors)
+            if not exact_on(layers, self.tensors):
+                break
+        return layers
+
+
+def engines_beside(e: Engine) -> list[Engine]:
+    """What may run the integer layers of a model whose transforms run on an engine, the best first."""
+    on_cpu: list[Engine] = [NumpyEngine(np.float32), NumpyEngine(np.float64)]
+    if e.device == "cpu":
+        return on_cpu
+    import torch
+
+    from aecodec.engines.torch import TorchEngine
+
+    return [TorchEngine(e.device, torch.float64), *on_cpu]
+
+
+def _integers(e: Engine, x: object, dtype: type[np.integer]) -> np.ndarray:
+    """Integers that an engine holds as floats [B, H, W, C] -> of a type, [B, C, H, W]."""
+    return e.to_array(x).transpose(0, 3, 1, 2).astype(dtype, order="C")

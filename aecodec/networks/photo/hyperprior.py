@@ -1,24 +1,23 @@
 """The photo models: analysis and synthesis with an integer hyperprior between them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import numpy as np
 
 from aecodec.coding.symbols import SIXTEENTHS, Coded
-from aecodec.devices import has_bfloat16
+from aecodec.engines.engine import LEVELS, Engine, Features, Gradient
 from aecodec.errors import BadWeights
 from aecodec.networks.model import Model
-from aecodec.networks.photo import latents
-from aecodec.networks.photo.architecture import HYPER_STRIDE, STRIDE, Architecture
-from aecodec.networks.photo.blocks import LEVELS, Depthwise, Pointwise
-from aecodec.networks.photo.exact import Entropy
-from aecodec.networks.photo.transform import Analysis, HyperAnalysis, Synthesis, analysis_halo, synthesis_halo
+from aecodec.networks.photo import latents, transform
+from aecodec.networks.photo.architecture import STRIDE, Architecture
+from aecodec.networks.photo.exact import Entropy, engines_beside
+from aecodec.networks.photo.transform import Shapes
 from aecodec.weights import Weights
+
+GREY = {"grey.weight": np.full((1, 3), 1 / 3), "grey.bias": np.zeros(1)}  # the mean of the three channels
 
 
 class Hyperprior(Model):
@@ -27,110 +26,121 @@ class Hyperprior(Model):
     The encoder's half is loaded when it is first used.
     """
 
-    entropy_fields = ("latent_channels", "hyper_channels", "hyper_width", "scales", "passes")
+    entropy_fields = ("latent_channels", "hyper_channels", "hyper_width", "scales")
     synthesis_fields = ("latent_channels", "width", "synthesis_blocks", "quarter_width", "quarter_blocks")
     stride = STRIDE
 
-    def __init__(self, weights: Weights, device: torch.device, fast: bool = False) -> None:
+    def __init__(self, weights: Weights, engine: Engine) -> None:
         """Load and verify the decoder's half. Raises BadWeights."""
-        super().__init__(weights, device, fast)
+        super().__init__(weights, engine)
         try:
             record = dict(weights.architecture)
             known = [field.name for field in dataclasses.fields(Architecture)]  # a decoder ignores others
-            self.architecture = Architecture.from_record({k: v for k, v in record.items() if k in known})
+            a = Architecture.from_record({k: v for k, v in record.items() if k in known})
             entropy, synthesis = self.read("entropy."), self.read("synthesis.")
             self.verify(entropy, synthesis)
+            shapes = transform.synthesis_shapes(a) | {"gain": (LEVELS, a.latent_channels)}
         except (TypeError, KeyError, ValueError) as error:
             raise BadWeights(
                 f"{weights.path} is of an architecture that this version does not know"
             ) from error
         try:
-            self.entropy = Entropy.load(self.architecture, entropy, device)
+            self.entropy = Entropy.load(a, entropy, engines_beside(engine))
         except BadWeights as error:
             raise BadWeights(f"{weights.path}: {error}") from error
-        gain = synthesis.pop("gain", torch.zeros(0))
-        if gain.shape != (LEVELS, self.architecture.latent_channels):
-            raise BadWeights(f"{weights.path}: synthesis.gain is of another architecture, or missing")
-        if any(t.dtype != torch.float16 for t in (gain, *synthesis.values())):
+        if any(t.dtype != np.float16 for t in synthesis.values()):
             raise BadWeights(f"{weights.path}: the synthesis is not stored in float16")
-        self.gain = gain.float().to(device)  # [256, M]
-        self.synthesis = self._network(Synthesis, synthesis, LEVELS)
-        self.analysis_halo = analysis_halo(self.architecture)
-        self.synthesis_halo = synthesis_halo(self.architecture)
+        self.architecture = a
+        self.gain = synthesis.get("gain", np.zeros(0)).astype(np.float32)  # [256, M]
+        self._synthesis = self._load(synthesis, shapes) | engine.load(GREY)
+        self.analysis_halo = transform.analysis_halo(a)
+        self.synthesis_halo = transform.synthesis_halo(a)
 
-    def _network(self, kind: type[nn.Module], tensors: dict[str, Tensor], *args: Any) -> Any:
-        """A float network with stored weights, in float32; if fast, in bfloat16 where that does no harm."""
-        with torch.device("meta"):
-            network = kind(self.architecture, *args)
-        try:
-            network.load_state_dict({k: t.float().to(self.device) for k, t in tensors.items()}, assign=True)
-        except RuntimeError as error:
-            raise BadWeights(f"{self.weights.path}: the weights are of another architecture") from error
-        for layer in network.modules() if self.fast else ():
-            if isinstance(layer, Depthwise) or (isinstance(layer, Pointwise) and not layer.precise):
-                layer.to(torch.bfloat16)
-        return network.eval().requires_grad_(False)
-
-    def _transforming(self, rough: bool = False) -> torch.autocast:
-        """The arithmetic of the transforms."""
-        fast = self.fast or (rough and has_bfloat16(self.device))
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=fast)
+    def _load(self, tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, Any]:
+        """Weights of a float network, on the engine."""
+        if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
+            raise BadWeights(
+                f"{self.weights.path}: the weights are of another architecture, or some are missing"
+            )
+        return self.engine.load(tensors)
 
     @cached_property
-    def analysis(self) -> Analysis:
-        """The analysis transform."""
-        network: Analysis = self._network(Analysis, self.read("analysis."))
-        return network
+    def _analysis(self) -> dict[str, Any]:
+        return self._load(self.read("analysis."), transform.analysis_shapes(self.architecture))
 
     @cached_property
-    def hyper_analysis(self) -> HyperAnalysis:
-        """The hyper-analysis transform."""
-        network: HyperAnalysis = self._network(HyperAnalysis, self.read("hyper_analysis."), LEVELS)
-        return network
+    def _hyper_analysis(self) -> dict[str, Any]:
+        return self._load(self.read("hyper_analysis."), transform.hyper_analysis_shapes(self.architecture))
 
     def latent_channels(self, channels: int) -> int:
         """The same for colour and grey: a grey plane counts three times."""
         return self.architecture.latent_channels
 
-    def analyse(self, x: Tensor) -> Tensor:
+    def analyse(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels -> y."""
-        with self._transforming():
-            return cast(Tensor, self.analysis(x.expand(-1, 3, -1, -1)).float())
+        e = self.engine
+        colours = np.repeat(pixels, 3 // pixels.shape[3], axis=3)
+        with e.running():
+            return e.to_array(
+                transform.analysis(e, self._analysis, self.architecture, e.from_pixels(colours))
+            )
 
-    def encode(self, y: Tensor, level: int) -> list[Coded]:
+    def encode(self, y: np.ndarray, level: int) -> list[Coded]:
         """Gain, hyper-analysis, integer entropy model, words."""
-        y = y * self._gain(level)
-        with self._transforming():
-            z = self.hyper_analysis(whole_hyper(y), self._levels(level, len(y))).float()
+        gained = y * self.gain[level]
+        z = self.hyper_latents(gained, level)
+        y, z = (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) for x in (gained, z))
         return latents.encode(self.entropy, y, z, level)
+
+    def hyper_latents(self, y: np.ndarray, level: int) -> np.ndarray:
+        """Gained latents float32 [B, h, w, M] -> z before rounding, [B, ceil(h/4), ceil(w/4), N]."""
+        e, ratio = self.engine, latents.RATIO
+        padding = (0, 0), (0, -y.shape[1] % ratio), (0, -y.shape[2] % ratio), (0, 0)
+        whole = np.pad(y, padding, "edge")
+        with e.running():
+            return e.to_array(transform.hyper_analysis(e, self._hyper_analysis, e.from_array(whole), level))
 
     def decode(self, words: Sequence[bytes], shape: tuple[int, int, int], level: int) -> list[Coded]:
         """Words -> y_hat."""
         return latents.decode(self.entropy, words, shape[1], shape[2], level)
 
-    def scaled(self, y_hat: Tensor, level: int) -> Tensor:
+    def scaled(self, y_hat: np.ndarray, level: int) -> np.ndarray:
         """Divide what the gain has multiplied."""
-        return y_hat.float() / (SIXTEENTHS * self._gain(level))
+        planes = np.moveaxis(y_hat, -3, -1).astype(np.float32, order="C")
+        planes /= SIXTEENTHS * self.gain[level]
+        return planes
 
-    def symbol(self, level: int) -> Tensor:
+    def symbol(self, level: int) -> np.ndarray:
         """The inverse gain."""
-        return 1 / self._gain(level)
+        unit: np.ndarray = 1 / self.gain[level]
+        return unit
 
-    def synthesise(self, y_hat: Tensor, level: int, channels: int, rough: bool = False) -> Tensor:
+    def synthesise(self, y_hat: np.ndarray, level: int, channels: int) -> np.ndarray:
         """Latents -> pixels; grey is the mean of the three channels."""
-        y_hat = y_hat.contiguous(memory_format=torch.channels_last)
-        with self._transforming(rough):
-            x_hat: Tensor = self.synthesis(y_hat, self._levels(level, len(y_hat)))
-        return x_hat if channels == 3 else x_hat.mean(1, keepdim=True)
+        e = self.engine
+        with e.running():
+            return e.to_pixels(self._drawing(level, channels)(e, e.from_array(y_hat)))
 
-    def _gain(self, level: int) -> Tensor:
-        return self.gain[level][:, None, None]
+    def render(self, y_hat: np.ndarray, level: int, channels: int) -> tuple[np.ndarray, Gradient]:
+        """Latents -> pixels as floats, and the way back for gradients."""
+        e = self.engine
+        with e.running():
+            x_hat, back = e.pullback(self._drawing(level, channels), e.from_array(y_hat))
+            x_hat = e.to_array(x_hat)
 
-    def _levels(self, level: int, count: int) -> Tensor:
-        return torch.full((count,), float(level), dtype=torch.float32, device=self.device)
+        def gradient(error: np.ndarray) -> np.ndarray:
+            with e.running():
+                return back(error)
 
+        return x_hat, gradient
 
-def whole_hyper(y: Tensor) -> Tensor:
-    """Pad latents [B, M, h, w] to whole hyper-latents by repeating the last row and column."""
-    ratio = HYPER_STRIDE // STRIDE
-    return F.pad(y, (0, -y.shape[3] % ratio, 0, -y.shape[2] % ratio), mode="replicate")
+    def _drawing(self, level: int, channels: int) -> Callable[[Engine, Features], Features]:
+        weights, a = self._synthesis, self.architecture
+
+        def draw(e: Engine, y_hat: Features) -> Features:
+            x_hat = transform.synthesis(e, weights, a, y_hat, level)
+            return (
+                x_hat if channels == 3 else e.pointwise(x_hat, weights["grey.weight"], weights["grey.bias"])
+            )
+
+        return draw

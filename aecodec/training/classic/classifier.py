@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aecodec.devices import autocast
 from aecodec.errors import BadData
 from aecodec.training.classic.data import Pictures, to_tensor
+from aecodec.training.precision import autocast
 
 FORMAT = "aecodec-classifier-1"
 BATCH, RATE, WEIGHT_DECAY = 64, 4e-3, 5e-2

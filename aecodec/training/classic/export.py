@@ -16,12 +16,13 @@ from torch import Tensor
 
 from aecodec.coding.symbols import cheapest
 from aecodec.coding.tables import Tables, from_masses, gaussian_masses
+from aecodec.engines.engine import LEVELS
+from aecodec.engines.torch import TorchEngine
 from aecodec.errors import BadWeights, TrainingDiverged
 from aecodec.networks.classic.autoencoder import Autoencoder, take_weights, weights_of
 from aecodec.networks.classic.model import FAMILY, ClassicModel
 from aecodec.networks.load import load
-from aecodec.networks.photo.blocks import LEVELS
-from aecodec.training.export import write_weights
+from aecodec.training.export import halves, write_weights
 from aecodec.weights import find, open_weights
 
 CALIBRATION_PICTURES = 1024
@@ -55,17 +56,16 @@ def export(
     gain = _gains(network, x, y, y - mean).half()
     index, tables = fit((y - mean).numpy(), gain.float().numpy())
     entropy = {
-        "index": torch.from_numpy(index),
-        "tables.radius": torch.from_numpy(tables.radius),
-        "tables.frequencies": torch.from_numpy(tables.frequencies),
+        "index": index,
+        "tables.radius": tables.radius,
+        "tables.frequencies": tables.frequencies,
     }
-    synthesis = {k: t.half() for k, t in weights_of(network.decoder).items()}
-    synthesis |= {"gain": gain, "mean": mean.half()}
-    beside = {f"analysis.{k}": t.half() for k, t in weights_of(network.encoder).items()}
-    beside["encoder.quality_levels"] = torch.linspace(0, LEVELS - 1, QUALITIES)
+    synthesis = halves("", weights_of(network.decoder) | {"gain": gain, "mean": mean})
+    beside = halves("analysis.", weights_of(network.encoder))
+    beside["encoder.quality_levels"] = np.linspace(0, LEVELS - 1, QUALITIES, dtype=np.float32)
     record = {"family": FAMILY} | network.architecture.record()
     path = write_weights(ClassicModel, record, entropy, synthesis, beside, folder, name, version, card)
-    ClassicModel(open_weights(path), torch.device("cpu"))
+    ClassicModel(open_weights(path), TorchEngine())
     return path
 
 
@@ -74,7 +74,7 @@ def import_weights(path: Path, network: Autoencoder) -> None:
 
     Raises UnknownModel, BadWeights.
     """
-    loaded = load(find(path), torch.device("cpu"))
+    loaded = load(find(path), TorchEngine())
     if not isinstance(loaded, ClassicModel) or loaded.architecture != network.architecture:
         raise BadWeights(
             f"{path} is of another architecture than the recipe: use the recipe it was trained with"

@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from aecodec.devices import autocast
 from aecodec.errors import BadWeights
 from aecodec.networks.classic.autoencoder import build, weights_of
 from aecodec.training.classic.data import Pictures, fit
 from aecodec.training.classic.losses import make_loss
 from aecodec.training.classic.optim import factor, make_optimizer
 from aecodec.training.classic.recipe import ClassicRecipe
+from aecodec.training.precision import autocast
 
 WARM_UP = 50  # steps, but no more than half an epoch
 TESTED = 2000  # pictures at most, after each epoch

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from aecodec.engines.torch import TorchEngine
 from aecodec.errors import BadArgument
 from aecodec.networks.classic.autoencoder import Autoencoder
 from aecodec.networks.classic.model import ClassicModel
@@ -54,7 +55,7 @@ def visualize(
 
 def load_network(weights: Path, device: torch.device) -> Autoencoder:
     """Both halves of a classic autoencoder. Raises BadArgument for weights of another family, BadWeights."""
-    model = load(open_weights(weights), device)
+    model = load(open_weights(weights), TorchEngine(device.type))
     if not isinstance(model, ClassicModel):
         raise BadArgument(f"{weights} is no classic autoencoder: `aec bench` shows what other models do")
     halves = model.encoder.encoder, model.decoder.decoder

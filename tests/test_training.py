@@ -370,7 +370,7 @@ def test_logs_belong_to_the_run_and_end_at_its_checkpoint(folder, tmp_path, monk
     run.start()
     run.run(ignore, ignore)
     run.step = 3
-    run._log(torch.ones(3), 1.0, 0.5, ignore)  # as if killed after a row and before the next checkpoint
+    run._log(torch.ones(4), 1.0, 0.5, ignore)  # as if killed after a row and before the next checkpoint
     with (tmp_path / "log.csv").open("a") as file:
         file.write("3,0.1")
     resumed = trainer(folder, tmp_path, 3)

@@ -130,11 +130,10 @@ class Compression(Work):
         assert job.target
         output.check_output(job.source, job.target, self.force, self.in_tree)
 
-        # Not above: `aec --help` and `aec info` do without NumPy.
-        from aecodec.picture import opening, pictures
-
-        original = output.read(job.source, opening.check_beginning)
+        original = output.read(job.source, _check_beginning)
         outcome.bytes_in, outcome.quality = len(original), self.rate.get("quality")
+        from aecodec.picture import pictures  # not above: `aec --help` and `aec info` do without NumPy
+
         with about(outcome.file):
             picture = pictures.load(original, frame=self.frame, strict=self.strict)
             return Read(len(original), pictures.stripped(picture) if self.strip else picture)
@@ -168,6 +167,13 @@ class Read:
 
     size: int
     picture: "Picture"
+
+
+def _check_beginning(head: bytes) -> None:
+    """Raise NotAnImage where no picture file can begin like this."""
+    from aecodec.picture import opening
+
+    opening.check_beginning(head)
 
 
 def _notes(picture: "Picture", bytes_in: int, bytes_out: int) -> Iterator[str]:

@@ -55,7 +55,7 @@ class _Counter(TorchEngine):
 
     def pointwise(self, x: Tensor, weight: Tensor, bias: Tensor, precise: bool = False) -> Tensor:
         self.total += weight.numel() * x.shape[2] * x.shape[3]
-        return super().pointwise(x, weight, bias, precise)
+        return super().pointwise(x, weight, bias)  # autocast knows no meta device
 
     def depthwise(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         self.total += weight.numel() * x.shape[2] * x.shape[3]

@@ -44,7 +44,7 @@ def read(name: str, fits: sources.Fits) -> bytes:
 
     """
     with about(shown(name)):
-        return sources.read_standard_input(fits) if name == STREAM else sources.read(name, fits)
+        return sources.read_standard_input(fits) if name == STREAM else sources.read_file(name, fits)
 
 
 def check_output(source: str, target: str, force: bool, in_tree: bool = False) -> None:

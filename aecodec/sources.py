@@ -1,13 +1,14 @@
 """Bytes of whatever holds them: a path, an open file, standard input. Never more than MAX_BYTES."""
 
+import contextlib
 import os
 import select
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from aecodec.errors import BadArgument, InputMissing, TooLarge
+from aecodec.errors import BadArgument, InputMissing, TooLarge, about
 
 MAX_BYTES = 2**31  # the largest picture, 2^28 pixels, in four channels of 16 bits
 HEAD_BYTES, PART_BYTES = 2**12, 2**20
@@ -30,14 +31,20 @@ def read(source: Any, fits: Fits | None = None) -> bytes:
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
-    try:
-        if isinstance(source, str | os.PathLike):
-            return _read_path(os.fsdecode(source), fits)
-        if hasattr(source, "read"):
+    if isinstance(source, str | os.PathLike):
+        name = os.fsdecode(source)
+        with about(name):
+            return read_file(name, fits)
+    if hasattr(source, "read"):
+        with _readable():
             return _read_open(source, 0, fits)
-    except (OSError, ValueError) as fault:  # ValueError: a zero byte in the name, a file that has been closed
-        raise InputMissing(f"{_reason(fault)}: name a file that can be read") from fault
     raise _wrong_type(source)
+
+
+def read_file(path: str, fits: Fits | None = None) -> bytes:
+    """Read a file by its path, as `read` does; errors do not tell the name."""
+    with _readable():
+        return _read_path(path, fits)
 
 
 def read_standard_input(fits: Fits | None = None) -> bytes:
@@ -45,6 +52,14 @@ def read_standard_input(fits: Fits | None = None) -> bytes:
     if sys.stdin is None:
         raise InputMissing("it is closed: name a file, or send one into the program")
     return read(sys.stdin.buffer, fits)
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as fault:  # ValueError: a zero byte in the name, a file that has been closed
+        raise InputMissing(f"{_reason(fault)}: name a file that can be read") from fault
 
 
 def _read_path(path: str, fits: Fits | None) -> bytes:

@@ -210,7 +210,7 @@ def test_metadata_comes_back(codec, small):
     assert (picture.icc, picture.exif, picture.xmp) == (b"profile", b"MM\0*", b"<x/>")
     assert picture.resolution == (300_000, 72_000)
     info = codec.decode(small).info
-    assert (info["icc_profile"], info["exif"], info["xmp"]) == (b"profile", b"MM\0*", b"<x/>")
+    assert (info["icc_profile"], info["exif"], info["xmp"]) == (b"profile", b"Exif\0\0MM\0*", b"<x/>")
     assert info["dpi"] == (300, 72)
 
 

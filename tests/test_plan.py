@@ -13,7 +13,7 @@ from aecodec.cli import options
 from aecodec.cli.many.plan import AEC_FILES, Kind, make_plan
 from aecodec.cli.options import Batch
 from aecodec.errors import InputMissing, OutputUnwritable
-from aecodec.picture import pictures
+from aecodec.picture import opening
 
 PICTURES = Kind("pictures", lambda: frozenset([".png", ".jpg"]))
 RECURSIVE = Batch(recursive=True)
@@ -212,7 +212,7 @@ print({"torch", "numpy", "PIL"} & sys.modules.keys())
 
 
 def test_readable_endings_are_those_of_pictures():
-    endings = pictures.readable_endings()
+    endings = opening.readable_endings()
     assert {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".bmp", ".gif", ".ppm"} < endings
     assert not {".aec", ".pdf", ".mpg", ".eps", ".txt", ".h5", ""} & endings
 

@@ -2,8 +2,8 @@
 
 import io
 import json
-import struct
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
